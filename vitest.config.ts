@@ -1,0 +1,42 @@
+import { defineConfig } from 'vitest/config';
+
+/** Folders whose tests need neither PostgreSQL nor Redis, or start their own: they run at once. */
+const WITHOUT_SERVERS = [
+  'architecture',
+  'audit',
+  'client',
+  'embedded',
+  'emulators',
+  'fleet',
+  'providers',
+  'whatif',
+];
+
+const bare = WITHOUT_SERVERS.map((folder) => `test/${folder}/**/*.test.ts`);
+
+export default defineConfig({
+  test: {
+    // Processes, because the kernel ties a server to the thread that started it.
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 20_000,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'bare', include: bare, setupFiles: ['test/support/leak-watch.ts'] },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'served',
+          include: ['test/**/*.test.ts'],
+          exclude: bare,
+          setupFiles: ['test/support/leak-watch.ts'],
+          globalSetup: ['test/support/served-run.ts'],
+        },
+      },
+    ],
+  },
+});
