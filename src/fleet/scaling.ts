@@ -1,0 +1,77 @@
+import type { MachineState } from './lifecycle.ts';
+import type { Machine, PoolView } from './store.ts';
+
+export type ScalingAction =
+  | { kind: 'provision'; placement: string; count: number }
+  | { kind: 'unpark'; machine: string; token: number }
+  | { kind: 'retire'; machine: string; token: number; reason: string };
+
+/** States from which a machine comes to ready by itself, once its provision or recycle goes on. */
+const ON_THE_WAY: readonly MachineState[] = [
+  'requested',
+  'provisioning',
+  'booting',
+  'resetting',
+  'released',
+  'stopped',
+  'stopping',
+  'leased',
+];
+
+/**
+ * What a pool should do now. Machines on their way to ready count as supply, so that one burst is answered once;
+ * what is retired has been idle longer than the pool allows and nobody waits for it.
+ */
+export function planScaling(view: PoolView, now: Date): readonly ScalingAction[] {
+  if (view.pool.draining) return retireIdle(view, 0, () => true);
+  const ready = view.machines.filter(isIdle).length;
+  const coming = view.machines.filter(isComing).length;
+  const missing = view.pending + view.pool.minIdle - ready - coming;
+  if (missing > 0) return grow(view, missing, now);
+  const idleSince = now.getTime() - view.pool.idleTimeoutMs;
+  const spare = Math.max(0, ready - view.pending - view.pool.minIdle);
+  return retireIdle(view, ready - spare, (machine) => machine.stateSince.getTime() <= idleSince);
+}
+
+function isIdle(machine: Machine): boolean {
+  return machine.state === 'ready' && machine.intent === null;
+}
+
+function isComing(machine: Machine): boolean {
+  if (machine.intentKind !== 'provision' && machine.intentKind !== 'recycle') return false;
+  return ON_THE_WAY.includes(machine.state);
+}
+
+function grow(view: PoolView, missing: number, now: Date): readonly ScalingAction[] {
+  const parked = view.machines.filter((machine) => machine.state === 'parked' && machine.intent === null);
+  const woken = parked
+    .slice(0, missing)
+    .map((machine): ScalingAction => ({ kind: 'unpark', machine: machine.id, token: machine.token }));
+  const room = view.pool.max - view.machines.length - view.unowned;
+  const count = Math.min(missing - woken.length, room);
+  const placement = view.pool.placements.find(
+    (each) => (view.coolUntil[each.name]?.getTime() ?? 0) <= now.getTime(),
+  );
+  if (count <= 0 || placement === undefined) return woken;
+  return [...woken, { kind: 'provision', placement: placement.name, count }];
+}
+
+/** The longest idle go first; `keep` of them stay. */
+function retireIdle(
+  view: PoolView,
+  keep: number,
+  isOld: (machine: Machine) => boolean,
+): readonly ScalingAction[] {
+  const idle = view.machines
+    .filter(isIdle)
+    .toSorted((a, b) => a.stateSince.getTime() - b.stateSince.getTime());
+  return idle
+    .slice(0, Math.max(0, idle.length - keep))
+    .filter(isOld)
+    .map((machine) => ({
+      kind: 'retire',
+      machine: machine.id,
+      token: machine.token,
+      reason: view.pool.draining ? 'pool drained' : 'idle',
+    }));
+}

@@ -1,0 +1,311 @@
+import type { IntentKind, LeaseOutcome, LeaseState, MachineState, Step } from './lifecycle.ts';
+import type { Lease, LeaseRequest, Pool } from './pool.ts';
+import type { BatchMember, InventoryItem, Json, Look, Placement, Verb } from './provider.ts';
+
+/**
+ * The fleet's memory. Every write is one guarded act: it changes what its guards allow or nothing at all, and what
+ * it answers is what stands in the store after it. Nothing but these acts keeps the promise that deletion never
+ * overtakes release; queues and locks only spare work.
+ */
+export interface Store extends MachineActs, BatchActs, LeaseActs, PoolActs, ReconcileActs {}
+
+export interface Machine {
+  id: string;
+  pool: string;
+  placement: string;
+  state: MachineState;
+  intent: string | null;
+  intentKind: IntentKind | null;
+  /** Fencing token: goes up with each claim. */
+  token: number;
+  claimedUntil: Date | null;
+  /** The job that claimed it: the one that its step's outcome wakes. */
+  claimedBy: string | null;
+  batch: string | null;
+  lease: string | null;
+  instance: string | null;
+  address: string | null;
+  clean: boolean;
+  /** Powered off: it must be started (or reset) before it can boot. */
+  halted: boolean;
+  uses: number;
+  owed: Step | null;
+  ring: number;
+  deadlineAt: Date | null;
+  stateSince: Date;
+  /** Failed attempts at the step it owes now. */
+  failures: number;
+  failure: string | null;
+}
+
+/** Who writes, when, and how long each state may last. */
+export interface Act {
+  machine: string;
+  /** The job or process, for people. */
+  by: string;
+  now: Date;
+  deadlines: Pool['deadlines'];
+}
+
+export interface Granted {
+  granted: true;
+  machine: Machine;
+}
+/** `machine` is what stands in its row; undefined where there is none. */
+export interface Refused {
+  granted: false;
+  machine: Machine | undefined;
+}
+export type Answer = Granted | Refused;
+
+export interface MachineActs {
+  look(machine: string): Promise<Machine | undefined>;
+  /**
+   * Claims a step: tests state, open intent and its kind on the machine's row alone, moves it on
+   * (leased -> stopping, released -> resetting or deleting ...), raises the token and sets `claimedUntil`. A step
+   * already being done is claimed again only after `claimedUntil`, and never while the machine is in a batch.
+   */
+  claim(act: Act & { step: 'stop' | 'delete' | 'provision'; until: Date }): Promise<Answer>;
+  /** Puts a claimed machine into the open batch of its lane, verb and group, under its token; opens one if need be. */
+  join(act: JoinAct): Promise<Answer & { batch?: { id: string; closeAt: Date; opened: boolean } }>;
+  /** Ends a step that needs no cloud call, under its token: stopping -> stopped, deleting -> deleted. */
+  finish(act: Act & { step: 'stop' | 'delete'; token: number }): Promise<Answer>;
+  /** The release transaction: lease ended with its outcome, machine released and, by its intent, parked or quarantined. */
+  release(act: Act): Promise<Answer>;
+  /** booting -> ready, under the token it was seen with: closes the intent. Only a clean machine becomes ready. */
+  becomeReady(act: Act & { token: number }): Promise<Answer>;
+  /**
+   * Opens an intent, or replaces a milder one; in the same write an active lease on the machine goes to ending with
+   * `outcome`. A machine still requested is deleted at once by a retire while its batch is open.
+   */
+  openIntent(act: OpenIntentAct): Promise<Answer>;
+}
+
+export interface OpenIntentAct extends Act {
+  kind: IntentKind;
+  reason: string;
+  /** What an active lease on it ends with. */
+  outcome: LeaseOutcome;
+  token?: number;
+}
+
+export interface JoinAct extends Act {
+  token: number;
+  verb: Verb;
+  lane: string;
+  group: string;
+  placement: Placement;
+  closeAt: Date;
+  /** The most members the batch takes. */
+  size: number;
+}
+
+export interface Batch {
+  id: string;
+  lane: string;
+  verb: Verb;
+  placement: Placement;
+  state: 'open' | 'closed' | 'sent' | 'ended';
+  token: number;
+  closeAt: Date;
+  claimedUntil: Date | null;
+  lookAt: Date | null;
+  handle: Json;
+  /** Every member it was closed with: what a replay must carry. */
+  members: readonly BatchMember[];
+  /** Members that still wait for their outcome. */
+  pending: readonly string[];
+  failures: number;
+}
+
+export interface BatchActs {
+  lookBatch(batch: string): Promise<Batch | undefined>;
+  /**
+   * Freezes members and parameters, moves requested members to provisioning, and claims the batch for sending, in one
+   * write. Refused while its lane is busy with another batch.
+   */
+  closeBatch(act: BatchAct): Promise<Batch | undefined>;
+  /**
+   * Claims a closed batch whose claim has run out (a replay), or one sent whose look is due. Taking over a call whose
+   * answer is unknown, of a verb the cloud does not deduplicate, makes every member's intent a retire (an open quarantine stays).
+   */
+  claimBatch(act: BatchAct & { replaySafe: boolean }): Promise<Batch | undefined>;
+  /** Claims every sent batch of a lane whose look is due, so that one poll answers them all. */
+  claimLane(act: Omit<BatchAct, 'batch'> & { lane: string }): Promise<readonly Batch[]>;
+  /**
+   * Writes down what a look showed, under the batch's token: handle, launched instances and who adopts them, each
+   * member's outcome under the member's own token, the lane, the end. Surplus is condemned before a batch ends.
+   */
+  recordLook(act: {
+    batch: string;
+    token: number;
+    look: Look;
+    by: string;
+    now: Date;
+    pools: readonly Pool[];
+  }): Promise<{
+    recorded: boolean;
+    ended: boolean;
+    /** Pools with machines that now need another look: freed places, ready to match. */
+    pools: readonly string[];
+  }>;
+  /** Puts off the next try of a batch, under its token, after a refusal or a throttled call. */
+  delayBatch(act: {
+    batch: string;
+    token: number;
+    until: Date;
+    failure: string;
+    now: Date;
+    /** True where the call may have been executed: its next claimant takes over something unknown. */
+    inDoubt: boolean;
+  }): Promise<boolean>;
+  /** Keeps a claim for longer while its call is under way; false where somebody else has it. */
+  renewBatch(act: { batch: string; token: number; until: Date }): Promise<boolean>;
+  /**
+   * Books a refusal that no retry mends as every pending member's failure, and ends the batch; only where the cloud
+   * has said that it executed nothing.
+   */
+  failBatch(act: {
+    batch: string;
+    token: number;
+    failure: string;
+    by: string;
+    now: Date;
+    pools: readonly Pool[];
+  }): Promise<boolean>;
+}
+
+export interface BatchAct {
+  batch: string;
+  by: string;
+  now: Date;
+  until: Date;
+}
+
+export interface LeaseActs {
+  /**
+   * Writes down a request, durable once answered. The same owner and key give the same lease again;
+   * `conflict` where the key came with another request.
+   */
+  requestLease(act: {
+    id: string;
+    request: LeaseRequest;
+    pools: readonly string[];
+    now: Date;
+    digest: string;
+  }): Promise<{ lease: Lease; created: boolean } | 'conflict'>;
+  readLease(lease: string): Promise<Lease | undefined>;
+  /** Extends the heartbeat of an active lease; answers the lease as it is then. */
+  heartbeat(act: { lease: string; owner: string; now: Date }): Promise<Lease | undefined>;
+  /**
+   * Ends a lease for its user: pending -> cancelled, active -> ending, with the machine's intent opened in the same
+   * write. Ending an ended lease changes nothing. Undefined where this owner has no such lease.
+   */
+  endLease(act: EndLeaseAct): Promise<Lease | undefined>;
+  /** Pairs pending requests with ready machines of one pool, in one statement; answers the leases that began. */
+  match(act: { pool: Pool; now: Date; by: string; limit: number }): Promise<readonly Lease[]>;
+  /** Ends up to `limit` leases that are past their deadline: pending -> failed, active -> ending (expired). */
+  expireLeases(act: { now: Date; by: string; limit: number }): Promise<readonly Lease[]>;
+}
+
+export interface EndLeaseAct {
+  lease: string;
+  /** null for an operator or a worker, who may end anybody's. */
+  owner: string | null;
+  outcome: LeaseOutcome;
+  reason: string | null;
+  by: string;
+  now: Date;
+}
+
+export interface PoolView {
+  pool: Pool;
+  /** Changes with every write that could change a plan. */
+  version: number;
+  machines: readonly Machine[];
+  /** Instances at this pool's placements that no machine owns and that are not gone. */
+  unowned: number;
+  /** Pending requests that this pool could serve. */
+  pending: number;
+  /** Until when each placement is left alone after a refusal. */
+  coolUntil: Readonly<Record<string, Date>>;
+}
+
+export interface PoolActs {
+  /** Makes the pools owned by the file be these: adds, changes, and drains the ones no longer there. */
+  applyPools(act: { pools: readonly Pool[]; now: Date }): Promise<void>;
+  pools(): Promise<readonly Pool[]>;
+  pool(name: string): Promise<Pool | undefined>;
+  viewPool(name: string): Promise<PoolView | undefined>;
+  /**
+   * Adds up to `count` requested machines with their open provision intents, never beyond the pool's max; none where
+   * the pool has changed since `version` was read. Answers their ids.
+   */
+  provision(act: ProvisionAct): Promise<readonly string[]>;
+}
+
+export interface ProvisionAct {
+  pool: Pool;
+  placement: string;
+  count: number;
+  version: number;
+  reason: string;
+  now: Date;
+  by: string;
+}
+
+/** A job that should exist for a machine's owed step, or for a batch. */
+export interface Ring {
+  kind: 'step' | 'batch';
+  machine: string | null;
+  batch: string | null;
+  pool: string;
+  intent: string | null;
+  step: Step | null;
+  ring: number;
+  since: Date;
+}
+
+export interface ReconcileActs {
+  /** Machines past their deadline, the longest overdue first. */
+  overdueMachines(act: { now: Date; limit: number }): Promise<readonly Machine[]>;
+  /**
+   * Recovers one overdue machine by what its state names, guarded by the deadline it was seen with, and sets the next
+   * deadline: retire; for stopping go on to stopped; a member of a batch is given up in the same write.
+   */
+  recover(act: Act & { seenDeadline: Date }): Promise<Answer>;
+  /** Owed steps and unended batches without a running claim since before `before`: candidates for ringing. */
+  unattended(act: { now: Date; before: Date; limit: number }): Promise<readonly Ring[]>;
+  /** Raises the ring and writes the outbox row of a new single job, unless somebody has claimed it meanwhile. */
+  ringAgain(act: { ring: Ring; now: Date }): Promise<boolean>;
+  /**
+   * Compares a whole listing with the instances known at a placement. An instance nobody owns is condemned by being
+   * given a machine of its own that is born with a retire: its deletion then goes the way of all others.
+   */
+  sweep(act: SweepAct): Promise<SweepResult>;
+  /** Deletes tombstones, closed intents, ended batches and transitions older than `before`; bounded by `limit`. */
+  purge(act: { before: Date; limit: number }): Promise<number>;
+}
+
+export interface SweepAct {
+  placement: Placement;
+  items: readonly InventoryItem[];
+  /** When the listing began: rows younger than this are left alone. */
+  listedAt: Date;
+  now: Date;
+  /** An unknown instance is condemned at its second sighting, this long after the first. */
+  graceMs: number;
+  by: string;
+}
+
+export interface SweepResult {
+  /** Unknown instances seen for the first time. */
+  sighted: number;
+  /** Instances condemned now. */
+  condemned: readonly string[];
+  /** Machines whose instance is gone: their lease is lost, their intent a retire. */
+  lost: readonly string[];
+}
+
+/** States of a lease in which its hold on a machine stands. */
+export const HOLDING: readonly LeaseState[] = ['active', 'ending'];
