@@ -1,0 +1,49 @@
+import type { Act, Answer } from '../fleet/store.ts';
+import { createCollector } from './collector.ts';
+import type { Database, Row } from './database.ts';
+import { machineColumns, toMachine } from './rows.ts';
+
+/** How much of the work of concurrent jobs goes into one statement. */
+export const COLLECTED = { maxItems: 200, inFlight: 2 } as const;
+
+/** One guarded statement for many machines; each gets its own answer. */
+export function collectedAct<A extends Act>(
+  database: Database,
+  statement: string,
+): (act: A) => Promise<Answer> {
+  return createCollector<A, Answer>({
+    ...COLLECTED,
+    key: (act) => act.machine,
+    run: async (acts) => toAnswers(acts, await database.query(statement, [JSON.stringify(acts)])),
+  });
+}
+
+/** Rows come as the machine's columns and `granted`; a machine without a row was refused and is unknown. */
+export function toAnswers(acts: readonly Act[], rows: readonly Row[]): Map<string, Answer> {
+  const answers = new Map<string, Answer>(
+    acts.map((act) => [act.machine, { granted: false, machine: undefined }] as const),
+  );
+  for (const row of rows) {
+    const machine = toMachine(row);
+    answers.set(
+      machine.id,
+      row['granted'] === true ? { granted: true, machine } : { granted: false, machine },
+    );
+  }
+  return answers;
+}
+
+/** The acts as rows. */
+export const ITEM = `item as materialized (
+    select * from jsonb_to_recordset($1::jsonb) as i (
+      machine uuid, step text, by text, now timestamptz, until timestamptz, token bigint, deadlines jsonb)
+  )`;
+
+/** The rows of the acts, locked in one order, so that two statements never wait for each other. */
+export const LOCKED = `old as materialized (
+    select m.*, i.step, i.by, i.now, i.until, i.token as want, i.deadlines
+    from item i join machine m on m.id = i.machine order by m.id for update of m
+  )`;
+
+export const ANSWERS = `select true as granted, ${machineColumns('u')} from upd u
+  union all select false, ${machineColumns('o')} from old o where not exists (select from upd u where u.id = o.id)`;

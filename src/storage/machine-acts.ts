@@ -1,0 +1,118 @@
+import type { Machine, MachineActs } from '../fleet/store.ts';
+import { createCollector } from './collector.ts';
+import type { Database } from './database.ts';
+import { ANSWERS, COLLECTED, ITEM, LOCKED, collectedAct } from './guarded-statement.ts';
+import { createJoin } from './join.ts';
+import { createOpenIntent } from './open-intent.ts';
+import { createRelease } from './release.ts';
+import { deadlineSql, machineColumns, toMachine } from './rows.ts';
+
+export function createMachineActs(database: Database): MachineActs {
+  return {
+    look: createLook(database),
+    claim: collectedAct(database, CLAIM),
+    join: createJoin(database),
+    finish: collectedAct(database, FINISH),
+    release: createRelease(database),
+    becomeReady: collectedAct(database, BECOME_READY),
+    openIntent: createOpenIntent(database),
+  };
+}
+
+function createLook(database: Database): (machine: string) => Promise<Machine | undefined> {
+  return createCollector<string, Machine | undefined | null>({
+    ...COLLECTED,
+    key: (machine) => machine,
+    run: async (machines) => {
+      const rows = await database.query(
+        `select ${machineColumns('m')} from machine m where m.id = any($1::uuid[])`,
+        [machines],
+      );
+      const found = new Map<string, Machine | null>(machines.map((machine) => [machine, null]));
+      for (const row of rows) found.set(row['id'] as string, toMachine(row));
+      return found;
+    },
+  }) as (machine: string) => Promise<Machine | undefined>;
+}
+
+/**
+ * The claim tests columns of the row it locks and nothing else: `owed` is generated there from state and open intent.
+ * Deleting condemns the machine's instance in the same write: nothing else is ever deleted.
+ */
+const CLAIM = `with ${ITEM}, ${LOCKED},
+  can as materialized (
+    select *, case step
+        when 'stop' then 'stopping'
+        when 'delete' then 'deleting'
+        else case state when 'released' then 'resetting'
+          when 'parked' then case when clean then 'booting' else 'resetting' end
+          else state end
+      end as next
+    from old
+    where owed = step and batch_id is null and (step <> 'provision' or state <> 'booting' or halted)
+      and (state in ('leased', 'ready', 'released', 'parked', 'quarantined') or claimed_until is null or claimed_until <= now)
+  ),
+  upd as (
+    update machine m set state = c.next, token = m.token + 1, claimed_until = c.until, claimed_by = c.by,
+      state_since = case when c.next = m.state then m.state_since else c.now end,
+      deadline_at = case when c.next = m.state then m.deadline_at else ${deadlineSql('c.now', 'c.deadlines', 'c.next')} end,
+      changed_by = c.by, changed_at = c.now
+    from can c where m.id = c.id returning m.*
+  ),
+  condemned as (
+    update instance n set condemned_at = u.changed_at, changed_by = u.changed_by, changed_at = u.changed_at
+    from upd u where u.state = 'deleting' and n.machine_id = u.id and n.condemned_at is null
+  )
+  ${ANSWERS}`;
+
+/**
+ * Ends a step that needed no cloud call. Where the finisher is not the job that the open intent's flow waits for
+ * (a ring, or a job of an older intent), that job is woken to find its step done.
+ */
+const FINISH = `with ${ITEM}, ${LOCKED},
+  can as materialized (
+    select *, case step when 'stop' then 'stopped' else 'deleted' end as next from old
+    where token = want and batch_id is null
+      and ((step = 'stop' and state = 'stopping') or (step = 'delete' and state = 'deleting' and instance_id is null))
+  ),
+  upd as (
+    update machine m set state = c.next, claimed_until = null, claimed_by = null, state_since = c.now,
+      deadline_at = ${deadlineSql('c.now', 'c.deadlines', 'c.next')}, failures = 0, failure = null, ring = 0,
+      intent_id = case when c.next = 'deleted' then null else m.intent_id end,
+      intent_kind = case when c.next = 'deleted' then null else m.intent_kind end,
+      changed_by = c.by, changed_at = c.now
+    from can c where m.id = c.id returning m.*
+  ),
+  closed as (
+    update intent n set closed_at = c.now, closed_why = 'done'
+    from can c where c.next = 'deleted' and n.id = c.intent_id and n.closed_at is null
+  ),
+  woken as (
+    insert into outbox (kind, job, due_at)
+      select 'wake', c.step || '.' || c.intent_id || '.0', c.now from can c
+      where c.by <> c.step || '.' || c.intent_id || '.0'
+  )
+  ${ANSWERS}`;
+
+/** Only a machine that nobody has claimed since it was seen, and that waits for no call, becomes ready. */
+const BECOME_READY = `with ${ITEM}, ${LOCKED},
+  can as materialized (
+    select * from old where token = want and state = 'booting' and batch_id is null and clean and not halted
+      and intent_kind in ('provision', 'recycle')
+  ),
+  upd as (
+    update machine m set state = 'ready', claimed_until = null, claimed_by = null, state_since = c.now,
+      deadline_at = ${deadlineSql('c.now', 'c.deadlines', "'ready'")}, failures = 0, failure = null, ring = 0,
+      intent_id = null, intent_kind = null, changed_by = c.by, changed_at = c.now
+    from can c where m.id = c.id returning m.*
+  ),
+  closed as (
+    update intent n set closed_at = c.now, closed_why = 'done' from can c
+    where n.id = c.intent_id and n.closed_at is null
+  ),
+  woken as (
+    insert into outbox (kind, job, due_at)
+      select 'wake', 'provision.' || c.intent_id || '.0', c.now from can c
+      where c.by <> 'provision.' || c.intent_id || '.0'
+  )
+  ${ANSWERS}`;

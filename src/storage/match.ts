@@ -1,0 +1,66 @@
+import type { Lease } from '../fleet/pool.ts';
+import type { LeaseActs } from '../fleet/store.ts';
+import type { Database } from './database.ts';
+import { LEASE_SELECT, toLease } from './rows.ts';
+
+/** A look that found both sides but paired none met another match at work; it soon ends, so look again. */
+const TRIES = 10;
+
+/** Pairs pending requests with ready machines; run the moment either appears. */
+export function createMatch(database: Database): LeaseActs['match'] {
+  return async (act) => {
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      const [row] = await database.query(MATCH, [act.pool.name, act.now, act.by, act.limit]);
+      const leases = (row?.['leases'] ?? []) as string[];
+      if (leases.length > 0) return readLeases(database, leases);
+      if (row?.['both'] !== true) return [];
+    }
+    return [];
+  };
+}
+
+async function readLeases(database: Database, leases: readonly string[]): Promise<readonly Lease[]> {
+  return (await database.query(`${LEASE_SELECT} where l.id = any($1::uuid[])`, [leases])).map(toLease);
+}
+
+/**
+ * Requests by priority, then fairly between owners (who holds and asks for fewer goes first), then by age; machines
+ * ready the longest first. A machine with an open intent is not ready to anybody. `both` tells whether, in this very
+ * snapshot, there was something on both sides: of two matches that got in each other's way the later one sees it.
+ */
+const MATCH = `with wanted as (
+    select id, priority, requested_at, holding + row_number() over (partition by owner, priority order by requested_at, id) as turn
+    from (
+      select l.id, l.owner, l.priority, l.requested_at,
+        (select count(*) from lease h where h.owner = l.owner and h.held is not null) as holding
+      from lease l where l.state = 'pending' and $1 = any(l.pools) and l.deadline_at > $2
+    ) pending
+    order by priority desc, turn, requested_at, id limit $4
+  ),
+  asked as materialized (
+    select l.id, row_number() over (order by w.priority desc, w.turn, w.requested_at, w.id) as n
+    from (
+      select l.id from lease l where l.state = 'pending' and l.id in (select id from wanted) for update skip locked
+    ) l join wanted w on w.id = l.id
+  ),
+  free as materialized (
+    select id, row_number() over (order by state_since, id) as n from (
+      select m.id, m.state_since from machine m where m.pool = $1 and m.state = 'ready' and m.intent_kind is null
+      order by m.state_since, m.id limit (select count(*) from asked) for update skip locked
+    ) m
+  ),
+  pair as materialized (select a.id as lease, f.id as machine from asked a join free f using (n)),
+  held as (
+    update lease l set state = 'active', machine_id = p.machine, pool = $1, active_at = $2, changed_at = $2,
+      deadline_at = $2::timestamptz + least(l.heartbeat_timeout_ms, l.max_duration_ms) * interval '1 millisecond'
+    from pair p where l.id = p.lease returning l.id, l.machine_id, l.max_duration_ms
+  ),
+  leased as (
+    update machine m set state = 'leased', lease_id = h.id, clean = false, uses = m.uses + 1, token = m.token + 1,
+      state_since = $2, deadline_at = $2::timestamptz + h.max_duration_ms * interval '1 millisecond',
+      changed_by = $3, changed_at = $2
+    from held h where m.id = h.machine_id returning m.id
+  )
+  select (select coalesce(array_agg(id::text), '{}') from held) as leases, (select count(*) from leased) as machines,
+    exists (select from lease where state = 'pending' and $1 = any(pools) and deadline_at > $2)
+      and exists (select from machine where pool = $1 and state = 'ready' and intent_kind is null) as both`;

@@ -1,0 +1,128 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Pool } from '../fleet/pool.ts';
+import type { PoolActs, PoolView, ProvisionAct } from '../fleet/store.ts';
+import type { Database, Sql } from './database.ts';
+import { PoolEntity } from './entities.ts';
+import { machineColumns, toMachine } from './rows.ts';
+
+/** `fork` hands out a unit of work of its own: one for each act. */
+export function createPoolActs(database: Database, fork: () => EntityManager): PoolActs {
+  return {
+    applyPools: (act) => applyPools(fork(), act),
+    async pools() {
+      return (await fork().find(PoolEntity, {}, { orderBy: { name: 'asc' } })).map(toPool);
+    },
+    async pool(name) {
+      const found = await fork().findOne(PoolEntity, { name });
+      return found === null ? undefined : toPool(found);
+    },
+    viewPool: (name) => viewPool(database, name),
+    provision: (act) => database.transaction((sql) => provision(sql, act)),
+  };
+}
+
+interface PoolRow {
+  name: string;
+  spec: Record<string, unknown>;
+  owner: 'file' | 'api';
+  draining: boolean;
+}
+
+function toPool(row: PoolRow): Pool {
+  return { ...(row.spec as unknown as Pool), name: row.name, owner: row.owner, draining: row.draining };
+}
+
+/** The file owns its pools: one it no longer names drains; a pool of the API's is not the file's to change. */
+async function applyPools(em: EntityManager, act: { pools: readonly Pool[]; now: Date }): Promise<void> {
+  await em.transactional(async (inside) => {
+    const known = await inside.find(PoolEntity, {}, { lockMode: 4 });
+    for (const pool of act.pools) {
+      const row = known.find((each) => each.name === pool.name);
+      const values = {
+        spec: toSpec(pool, row),
+        owner: pool.owner,
+        draining: pool.draining,
+        recycle: pool.recycle,
+        maxUses: pool.maxUses,
+        max: pool.max,
+        updatedAt: act.now,
+      };
+      if (row === undefined)
+        inside.create(PoolEntity, { ...values, name: pool.name, version: '0', createdAt: act.now });
+      else inside.assign(row, values);
+    }
+    const named = new Set(act.pools.map((pool) => pool.name));
+    for (const row of known) if (row.owner === 'file' && !named.has(row.name)) row.draining = true;
+  });
+}
+
+/** A placement that is named no longer is kept, for the machines that still are there. */
+function toSpec(pool: Pool, row: PoolRow | undefined): Record<string, unknown> {
+  const before = row === undefined ? undefined : toPool(row);
+  const named = new Set(pool.placements.map((placement) => placement.name));
+  const known = [...(before?.placements ?? []), ...(before?.retiredPlacements ?? [])];
+  const retiredPlacements = known.filter((placement) => !named.has(placement.name));
+  return JSON.parse(JSON.stringify({ ...pool, retiredPlacements })) as Record<string, unknown>;
+}
+
+async function viewPool(sql: Sql, name: string): Promise<PoolView | undefined> {
+  const [row] = await sql.query(VIEW, [name]);
+  if (row === undefined) return undefined;
+  const machines = await sql.query(
+    `select ${machineColumns('m')} from machine m where m.pool = $1 and m.state <> 'deleted' order by m.state_since, m.id`,
+    [name],
+  );
+  const cooling = await sql.query(
+    `select name, cool_until from placement where pool = $1 and cool_until is not null`,
+    [name],
+  );
+  return {
+    pool: toPool(row as unknown as PoolRow),
+    version: row['version'] as number,
+    machines: machines.map(toMachine),
+    unowned: row['unowned'] as number,
+    pending: row['pending'] as number,
+    coolUntil: Object.fromEntries(
+      cooling.map((each) => [each['name'] as string, each['cool_until'] as Date]),
+    ),
+  };
+}
+
+const VIEW = `select p.name, p.spec, p.owner, p.draining, p.version,
+    (select count(*)::integer from instance i where i.pool = p.name and i.machine_id is null and i.gone_at is null) as unowned,
+    (select count(*)::integer from lease l where l.state = 'pending' and p.name = any(l.pools)) as pending
+  from pool p where p.name = $1`;
+
+async function provision(sql: Sql, act: ProvisionAct): Promise<readonly string[]> {
+  const values = [act.pool.name, act.version, act.placement, act.count, act.reason, act.now, act.by];
+  const [pool] = await sql.query(
+    `update pool set version = version + 1 where name = $1 and version = $2 and not draining returning max`,
+    [act.pool.name, act.version],
+  );
+  if (pool === undefined) return [];
+  const deadlineMs = act.pool.deadlines.requested ?? null;
+  const rows = await sql.query(PROVISION, [...values, pool['max'], deadlineMs]);
+  return rows.map((row) => row['id'] as string);
+}
+
+/** The pool's row is locked: nobody else can be adding to it while this counts what it has. */
+const PROVISION = `with had as (
+    select (select count(*) from machine where pool = $1 and state <> 'deleted')
+      + (select count(*) from instance where pool = $1 and machine_id is null and gone_at is null) as machines
+    where $2::bigint is not null
+  ),
+  added as (
+    insert into machine (id, pool, placement, state, intent_id, intent_kind, state_since, deadline_at, created_at,
+        changed_by, changed_at)
+      select gen_random_uuid(), $1, $3, 'requested', gen_random_uuid(), 'provision', $6,
+        $6::timestamptz + $9::double precision * interval '1 millisecond', $6, $7, $6
+      from had, generate_series(1, least($4::bigint, $8::bigint - had.machines))
+      returning id, pool, intent_id
+  ),
+  intended as (
+    insert into intent (id, machine_id, kind, reason, opened_at) select intent_id, id, 'provision', $5, $6 from added
+  ),
+  published as (
+    insert into outbox (kind, pool, machine_id, intent_id, due_at) select 'flow', pool, id, intent_id, $6 from added
+  )
+  select id from added`;

@@ -1,0 +1,95 @@
+import type { Step } from '../fleet/lifecycle.ts';
+import type { ReconcileActs, Ring } from '../fleet/store.ts';
+import type { Database, Row } from './database.ts';
+import { createRecover } from './recover.ts';
+import { machineColumns, toMachine } from './rows.ts';
+import { createSweep } from './sweep.ts';
+
+export function createReconcileActs(database: Database): ReconcileActs {
+  return {
+    overdueMachines: async (act) => (await database.query(OVERDUE, [act.now, act.limit])).map(toMachine),
+    recover: createRecover(database),
+    unattended: async (act) => {
+      const steps = await database.query(UNATTENDED_STEPS, [act.now, act.before, act.limit]);
+      const batches = await database.query(UNATTENDED_BATCHES, [act.now, act.before, act.limit]);
+      return [...steps, ...batches].map(toRing);
+    },
+    ringAgain: (act) => ringAgain(database, act),
+    sweep: createSweep(database),
+    purge: (act) => purge(database, act),
+  };
+}
+
+const OVERDUE = `select ${machineColumns('m')} from machine m where m.deadline_at <= $1 order by m.deadline_at limit $2`;
+
+const UNATTENDED_STEPS = `select 'step' as kind, id as machine, null as batch, pool, intent_id as intent, owed as step, ring,
+    greatest(changed_at, coalesce(claimed_until, changed_at)) as since
+  from machine
+  where owed is not null and batch_id is null and (claimed_until is null or claimed_until <= $1) and changed_at <= $2
+    and (rung_at is null or rung_at <= $2)
+  order by changed_at limit $3`;
+
+const UNATTENDED_BATCHES = `select 'batch' as kind, null as machine, id as batch, '' as pool, null as intent, null as step, ring,
+    greatest(changed_at, close_at, coalesce(claimed_until, changed_at), coalesce(look_at, changed_at)) as since
+  from batch
+  where ended_at is null and (claimed_until is null or claimed_until <= $1)
+    and greatest(changed_at, close_at, coalesce(look_at, changed_at)) <= $2 and (rung_at is null or rung_at <= $2)
+  order by opened_at limit $3`;
+
+function toRing(row: Row): Ring {
+  return {
+    kind: row['kind'] as Ring['kind'],
+    machine: row['machine'] as string | null,
+    batch: row['batch'] as string | null,
+    pool: row['pool'] as string,
+    intent: row['intent'] as string | null,
+    step: row['step'] as Step | null,
+    ring: row['ring'] as number,
+    since: row['since'] as Date,
+  };
+}
+
+/** A new ring has a new job id: BullMQ silently ignores one whose record still exists. */
+async function ringAgain(database: Database, act: { ring: Ring; now: Date }): Promise<boolean> {
+  const { ring, now } = act;
+  const rows =
+    ring.kind === 'step'
+      ? await database.query(RING_STEP, [ring.machine, ring.intent, ring.step, ring.ring, now])
+      : await database.query(RING_BATCH, [ring.batch, ring.ring, now]);
+  return rows.length > 0;
+}
+
+const RING_STEP = `with rung as (
+    update machine set ring = ring + 1, rung_at = $5
+    where id = $1 and intent_id = $2 and owed = $3 and ring = $4 and batch_id is null
+      and (claimed_until is null or claimed_until <= $5)
+    returning id, pool, intent_id, owed, ring
+  )
+  insert into outbox (kind, pool, machine_id, intent_id, step, ring, due_at)
+    select 'step', pool, id, intent_id, owed, ring, $5 from rung returning id`;
+
+const RING_BATCH = `with rung as (
+    update batch set ring = ring + 1, rung_at = $3
+    where id = $1 and ring = $2 and ended_at is null and (claimed_until is null or claimed_until <= $3)
+    returning id, ring
+  )
+  insert into outbox (kind, batch_id, ring, due_at) select 'batch', id, ring, $3 from rung returning id`;
+
+async function purge(database: Database, act: { before: Date; limit: number }): Promise<number> {
+  let purged = 0;
+  for (const statement of PURGES) purged += (await database.query(statement, [act.before, act.limit])).length;
+  return purged;
+}
+
+/** Instances before machines before batches: each is kept while something that may still matter names it. */
+const PURGES = [
+  `delete from instance where id in (select id from instance where gone_at < $1 limit $2) returning id`,
+  `delete from machine where id in (
+     select m.id from machine m where m.state = 'deleted' and m.state_since < $1
+       and not exists (select from instance i where i.machine_id = m.id and i.gone_at is null) limit $2) returning id`,
+  `delete from batch where id in (
+     select b.id from batch b where b.ended_at < $1 and not exists (select from machine m where m.batch_id = b.id) limit $2)
+     returning id`,
+  `delete from lease where id in (select id from lease where ended_at < $1 limit $2) returning id`,
+  `delete from transition where seq in (select seq from transition where at < $1 order by seq limit $2) returning seq`,
+];

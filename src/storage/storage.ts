@@ -1,0 +1,57 @@
+import { MikroORM } from '@mikro-orm/postgresql';
+import type { Outbox } from '../fleet/outbox.ts';
+import type { Store } from '../fleet/store.ts';
+import type { Views } from '../fleet/views.ts';
+import { createBatchActs } from './batch-acts.ts';
+import { createDatabase } from './database.ts';
+import { ENTITIES } from './entities.ts';
+import { createHistory, type History } from './history.ts';
+import { createLeaseActs } from './lease-acts.ts';
+import { createMachineActs } from './machine-acts.ts';
+import { createOutbox } from './outbox.ts';
+import { createPoolActs } from './pool-acts.ts';
+import { createReconcileActs } from './reconcile-acts.ts';
+import { createViews } from './views.ts';
+
+export interface Storage {
+  store: Store;
+  outbox: Outbox;
+  views: Views;
+  history: History;
+  /** Throws while the database does not answer. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Opens a migrated database: hot guarded writes as statements, cold paths through MikroORM's unit of work. */
+export async function createStorage(options: { url: string; connections?: number }): Promise<Storage> {
+  const connections = options.connections ?? 8;
+  const database = createDatabase({ url: options.url, connections, statementTimeoutMs: 30_000 });
+  const orm = await MikroORM.init({
+    clientUrl: options.url,
+    entities: [...ENTITIES],
+    pool: { min: 0, max: 2 },
+    logger: () => undefined,
+    ensureDatabase: false,
+  });
+  const fork = (): ReturnType<typeof orm.em.fork> => orm.em.fork();
+  return {
+    store: {
+      ...createMachineActs(database),
+      ...createBatchActs(database),
+      ...createLeaseActs(database),
+      ...createPoolActs(database, fork),
+      ...createReconcileActs(database),
+    },
+    outbox: createOutbox(database),
+    views: createViews(fork),
+    history: createHistory(database),
+    async ping() {
+      await database.query('select 1');
+    },
+    async close() {
+      await database.close();
+      await orm.close();
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import type { ReconcileActs, SweepAct, SweepResult } from '../fleet/store.ts';
+import { condemn } from './condemn.ts';
+import type { Database, Sql } from './database.ts';
+import { openIntent } from './open-intent.ts';
+
+/**
+ * Compares a whole listing, made before this look at the database, with the instances known at its placement. Both
+ * directions want two sightings a grace period apart, because listings lag behind in both.
+ */
+export function createSweep(database: Database): ReconcileActs['sweep'] {
+  return (act) => database.transaction((sql) => sweep(sql, act));
+}
+
+async function sweep(sql: Sql, act: SweepAct): Promise<SweepResult> {
+  const items = JSON.stringify(act.items);
+  const place = [act.placement.pool, act.placement.name];
+  const sighted = await sql.query(SIGHT, [items, ...place, act.now, act.by]);
+  const settleBefore = new Date(act.now.getTime() - act.graceMs);
+  const strays = await sql.query(STRAYS, [items, ...place, settleBefore]);
+  const reason = 'seen in the cloud, owned by nobody';
+  const instances = strays.map((row) => row['id'] as string);
+  const condemned = await condemn(sql, { instances, reason, now: act.now, by: act.by });
+  await sql.query(BACK, [items, ...place]);
+  const missing = await sql.query(MISSING, [items, ...place, act.listedAt, act.now, settleBefore, act.by]);
+  const lost = await loseMachines(
+    sql,
+    missing.map((row) => row['machine_id'] as string),
+    act,
+  );
+  return { sighted: sighted.length, condemned, lost };
+}
+
+/** An instance of a batch that is still going on is that batch's to adopt or to condemn. */
+const SIGHT = `insert into instance (id, pool, placement, batch_id, address, sighted_at, changed_by, changed_at)
+  select i.instance, $2, $3, b.id, i.address, $4, $5, $4
+  from jsonb_to_recordset($1::jsonb) as i (instance text, state text, address text, batch text)
+    left join batch b on b.id::text = i.batch
+  where i.state not in ('gone', 'deleting')
+  on conflict (id) do nothing returning id`;
+
+const STRAYS = `select n.id from instance n
+    join jsonb_to_recordset($1::jsonb) as i (instance text, state text) on i.instance = n.id and i.state not in ('gone', 'deleting')
+    left join batch b on b.id = n.batch_id
+  where n.pool = $2 and n.placement = $3 and n.machine_id is null and n.condemned_at is null and n.gone_at is null
+    and n.sighted_at <= $4 and (b.id is null or b.ended_at is not null)`;
+
+const BACK = `update instance n set missing_since = null
+  from jsonb_to_recordset($1::jsonb) as i (instance text, state text)
+  where n.id = i.instance and n.pool = $2 and n.placement = $3 and n.missing_since is not null and i.state <> 'gone'`;
+
+/** Gone is what a whole listing says twice, or what it names as gone; never one absence, never an error. */
+const MISSING = `with listed as (select * from jsonb_to_recordset($1::jsonb) as i (instance text, state text)),
+  absent as materialized (
+    select n.id, n.machine_id, n.missing_since, l.state as told from instance n left join listed l on l.instance = n.id
+    where n.pool = $2 and n.placement = $3 and n.gone_at is null and n.sighted_at < $4
+      and (l.instance is null or l.state = 'gone')
+  ),
+  first as (update instance n set missing_since = $5 from absent a where n.id = a.id and n.missing_since is null),
+  gone as (
+    update instance n set gone_at = $5, gone = case when a.told = 'gone' then 'listed-gone' else 'absent-from-listing' end,
+      changed_by = $7, changed_at = $5
+    from absent a where n.id = a.id and (a.told = 'gone' or a.missing_since <= $6) returning n.machine_id
+  )
+  select machine_id from gone where machine_id is not null`;
+
+/** Its user is told at once; the machine goes through stop and release to its deletion like any other. */
+async function loseMachines(sql: Sql, machines: readonly string[], act: SweepAct): Promise<string[]> {
+  const lost: string[] = [];
+  for (const machine of machines.toSorted()) {
+    const reason = 'its instance is gone';
+    const answer = await openIntent(sql, {
+      ...{ machine, by: act.by, now: act.now, deadlines: {} },
+      ...{ kind: 'retire', reason, outcome: 'lost' },
+    });
+    if (answer.granted) lost.push(machine);
+  }
+  return lost;
+}
