@@ -1,0 +1,111 @@
+import { matchPool } from '../fleet/leasing.ts';
+import type { Pool } from '../fleet/pool.ts';
+import type { Outcome, Ports, ReconcileJob, Worker } from '../fleet/ports.ts';
+import type { Ring } from '../fleet/store.ts';
+
+/** How much one round does of each kind; what is left over is the next round's. */
+const LIMIT = 500;
+const PURGE_EVERY_ROUNDS = 60;
+
+/**
+ * One round of comparing what is with what should be: overdue machines and leases go to their named recovery, owed
+ * steps without a job are rung again, clouds and database are compared. Safe in several processes at once: every part
+ * is a guarded write. A part that fails does not keep the others from running.
+ */
+export const reconcile: Worker<ReconcileJob> = async (ports, job, signal) => {
+  const sweepEvery = Math.max(1, Math.round(ports.settings.sweepMs / ports.settings.reconcileMs));
+  const pools = await ports.store.pools();
+  const parts: (() => Promise<void>)[] = [
+    () => recoverMachines(ports, pools),
+    () => expireLeases(ports),
+    () => ringOwed(ports),
+    () => matchAll(ports, pools),
+    ...(job.round % sweepEvery === 0 ? pools.map((pool) => () => sweepPool(ports, pool, signal)) : []),
+    ...(job.round % PURGE_EVERY_ROUNDS === 0 ? [() => purge(ports)] : []),
+  ];
+  const failures: unknown[] = [];
+  for (const part of parts) {
+    await part().catch((err: unknown) => {
+      failures.push(err);
+      ports.log.warn(
+        { err, round: job.round },
+        'part of a reconcile round failed; the next round does it again',
+      );
+    });
+  }
+  ports.jobs.nudge();
+  return outcome(failures);
+};
+
+const BY = 'reconcile';
+
+function outcome(failures: readonly unknown[]): Outcome {
+  return failures.length === 0 ? { kind: 'done' } : { kind: 'done', note: `${failures.length} parts failed` };
+}
+
+async function recoverMachines(ports: Ports, pools: readonly Pool[]): Promise<void> {
+  const now = ports.clock.now();
+  for (const machine of await ports.store.overdueMachines({ now, limit: LIMIT })) {
+    if (machine.deadlineAt === null) continue;
+    const deadlines = pools.find((pool) => pool.name === machine.pool)?.deadlines ?? {};
+    const act = { machine: machine.id, by: BY, now: ports.clock.now(), deadlines };
+    const recovered = await ports.store.recover({ ...act, seenDeadline: machine.deadlineAt });
+    if (!recovered.granted) continue;
+    ports.log.warn(
+      { machine: machine.id, state: machine.state, failure: machine.failure },
+      'recovered an overdue machine',
+    );
+  }
+}
+
+async function expireLeases(ports: Ports): Promise<void> {
+  const expired = await ports.store.expireLeases({ now: ports.clock.now(), by: BY, limit: LIMIT });
+  for (const lease of expired)
+    ports.log.warn({ lease: lease.id, reason: lease.reason }, 'ended an overdue lease');
+}
+
+/** Whatever Redis forgot: a step that is owed, or a batch under way, and no job that will see to it. */
+async function ringOwed(ports: Ports): Promise<void> {
+  const now = ports.clock.now();
+  const owed = await ports.store.unattended({ now, before: now, limit: LIMIT });
+  const live = await ports.jobs.live(owed.flatMap(jobsOf));
+  const graceMs = ports.settings.reconcileMs / 2;
+  for (const ring of owed) {
+    const isLive = jobsOf(ring).some((job) => live.has(job.id));
+    const isOld = now.getTime() - ring.since.getTime() >= graceMs;
+    const rung = !isLive && isOld && (await ports.store.ringAgain({ ring, now }));
+    await ports.witness({ at: now, ring, live: isLive, rung });
+  }
+}
+
+/** The jobs that would see to it: the flow's, and the last one rung. */
+function jobsOf(ring: Ring): { queue: string; id: string }[] {
+  if (ring.kind === 'batch') return ids('batch', `batch.${ring.batch}`, ring.ring);
+  return ring.step === null ? [] : ids(ring.step, `${ring.step}.${ring.intent}`, ring.ring);
+}
+
+function ids(queue: string, stem: string, ring: number): { queue: string; id: string }[] {
+  return [...new Set([0, ring])].map((each) => ({ queue, id: `${stem}.${each}` }));
+}
+
+async function matchAll(ports: Ports, pools: readonly Pool[]): Promise<void> {
+  for (const pool of pools) await matchPool(ports, { pool, by: BY });
+}
+
+/** The cloud is listed first, the database looked at second. */
+async function sweepPool(ports: Ports, pool: Pool, signal: AbortSignal): Promise<void> {
+  for (const placement of [...pool.placements, ...(pool.retiredPlacements ?? [])]) {
+    const listedAt = ports.clock.now();
+    const { instances } = await ports.provider(placement).inventory(placement, signal);
+    const now = ports.clock.now();
+    const graceMs = ports.settings.sweepGraceMs;
+    const swept = await ports.store.sweep({ placement, items: instances, listedAt, now, graceMs, by: BY });
+    if (swept.condemned.length + swept.lost.length === 0) continue;
+    ports.log.warn({ pool: pool.name, placement: placement.name, ...swept }, 'a sweep found a difference');
+  }
+}
+
+async function purge(ports: Ports): Promise<void> {
+  const before = new Date(ports.clock.now().getTime() - ports.settings.retentionMs);
+  await ports.store.purge({ before, limit: LIMIT });
+}

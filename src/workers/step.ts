@@ -1,0 +1,113 @@
+import type { Step } from '../fleet/lifecycle.ts';
+import { placementOf, type Pool } from '../fleet/pool.ts';
+import { FleetError } from '../fleet/errors.ts';
+import type { MachineJob, Outcome, Ports, Worker } from '../fleet/ports.ts';
+import type { Verb } from '../fleet/provider.ts';
+import type { Act, Machine } from '../fleet/store.ts';
+
+/** How soon a job that finds its machine locked comes back. */
+const LOCKED_MS = 100;
+/** A job that waits for a batch looks for itself this often, in case its wake was lost. */
+const BATCH_LOOK_MS = 60_000;
+
+/** What a step's worker is given: its job, its pool's rules, and the act that every write of it carries. */
+export interface StepJob {
+  ports: Ports;
+  job: MachineJob;
+  step: Step;
+  pool: Pool;
+  /** This job's id, as the queues know it. */
+  id: string;
+  signal: AbortSignal;
+  act(): Act;
+}
+
+/**
+ * Runs one step under its machine's lock. The lock only spares work: what keeps two workers apart is the claim that
+ * the step makes in the store.
+ */
+export function createStep(step: Step, run: (on: StepJob) => Promise<Outcome>): Worker<MachineJob> {
+  return async (ports, job, signal) => {
+    const lock = await ports.locks.lock(job.machine);
+    if (lock === undefined) return later(ports, LOCKED_MS, 'its machine is locked');
+    try {
+      const pool = await poolOf(ports, job.pool);
+      const id = `${step}.${job.intent}.${job.ring}`;
+      const act = (): Act => ({
+        machine: job.machine,
+        by: id,
+        now: ports.clock.now(),
+        deadlines: pool.deadlines,
+      });
+      return await run({ ports, job, step, pool, id, signal: AbortSignal.any([signal, lock.signal]), act });
+    } finally {
+      await lock.unlock();
+    }
+  };
+}
+
+export function later(ports: Ports, inMs: number, why: string): Outcome {
+  return { kind: 'later', until: new Date(ports.clock.now().getTime() + inMs), why };
+}
+
+async function poolOf(ports: Ports, name: string): Promise<Pool> {
+  const pool = await ports.pool(name);
+  if (pool !== undefined) return pool;
+  throw new FleetError(`there is no pool ${name}`, { code: 'invalid', remedy: 'give-up' });
+}
+
+/**
+ * What a job does whose claim was refused, by what stands in its machine's row: a step that is done, or that is not
+ * owed any more, is no failure; one that somebody else is doing is waited for by the flow's job and left by a ring.
+ */
+export function afterRefusal(on: StepJob, machine: Machine | undefined): Outcome {
+  const { ports, job, step } = on;
+  if (machine === undefined) return { kind: 'done', note: 'its machine is gone' };
+  if (machine.owed !== step)
+    return { kind: 'done', note: `nothing to do: ${machine.state} owes ${machine.owed ?? 'nothing'}` };
+  const isWaitedFor = machine.claimedBy === on.id || (job.ring === 0 && machine.intent === job.intent);
+  if (machine.batch !== null) {
+    return isWaitedFor ? later(ports, BATCH_LOOK_MS, 'in a batch') : { kind: 'done', note: 'in a batch' };
+  }
+  const { claimedUntil } = machine;
+  if (claimedUntil !== null && claimedUntil > ports.clock.now()) {
+    return isWaitedFor
+      ? { kind: 'later', until: claimedUntil, why: 'being done, or set aside' }
+      : { kind: 'done', note: 'being done elsewhere' };
+  }
+  return { kind: 'refused', why: `${machine.state} with ${machine.intentKind ?? 'no intent'}` };
+}
+
+/** Puts a claimed machine into the batch of its lane, and the job to sleep until the batch tells its outcome. */
+export async function joinBatch(on: StepJob, machine: Machine, verb: Verb): Promise<Outcome> {
+  const { ports, pool } = on;
+  const placement = placementOf(pool, machine.placement);
+  if (placement === undefined) {
+    const message = `pool ${pool.name} knows no placement ${machine.placement}; name it again in the pools file`;
+    throw new FleetError(message, { code: 'invalid', remedy: 'retry-later' });
+  }
+  const provider = ports.provider(placement);
+  const { lane, group } = provider.lane(verb, placement);
+  const size = provider.capabilities.batchSizes[verb];
+  const act = on.act();
+  const closeAt = new Date(act.now.getTime() + ports.settings.windowMs);
+  const joined = await ports.store.join({
+    ...act,
+    token: machine.token,
+    verb,
+    lane,
+    group,
+    placement,
+    closeAt,
+    size,
+  });
+  if (!joined.granted || joined.batch === undefined) return afterRefusal(on, joined.machine);
+  // Lost between the two, reconcile finds the batch without a job.
+  if (joined.batch.opened) await ports.jobs.batch(joined.batch.id, joined.batch.closeAt);
+  return later(ports, BATCH_LOOK_MS, `in batch ${joined.batch.id}`);
+}
+
+/** When a claim made now runs out. */
+export function claimUntil(ports: Ports): Date {
+  return new Date(ports.clock.now().getTime() + ports.settings.claimMs);
+}

@@ -1,0 +1,123 @@
+import { DelayedError, type Job, UnrecoverableError, Worker as BullWorker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { FleetError } from '../fleet/errors.ts';
+import type { Log, Outcome } from '../fleet/ports.ts';
+
+export interface HostedQueue {
+  name: string;
+  concurrency: number;
+  /** Throws, with a sentence that names the field, for a payload that its queue's schema does not allow. */
+  check(payload: unknown): void;
+  work(payload: unknown, signal: AbortSignal): Promise<Outcome>;
+}
+
+export interface WorkerHost {
+  start(): Promise<void>;
+  /** Lets running jobs finish for as long as `graceMs`, then leaves them to be found as stalled. */
+  stop(graceMs?: number): Promise<void>;
+}
+
+export interface WorkerHostOptions {
+  queues: readonly HostedQueue[];
+  connection(): Redis;
+  prefix: string;
+  stalls: { lockMs: number; lookMs: number; most: number };
+  log: Log;
+  now(): Date;
+}
+
+/** Runs workers on BullMQ: the one place that maps their outcomes and errors to what BullMQ understands. */
+export function createWorkerHost(options: WorkerHostOptions): WorkerHost {
+  let running: BullWorker[] = [];
+  return {
+    async start() {
+      running = options.queues.map((queue) => startWorker(options, queue));
+      await Promise.all(running.map((worker) => worker.waitUntilReady()));
+    },
+    async stop(graceMs = 5000) {
+      const stopping = running;
+      running = [];
+      await Promise.all(stopping.map((worker) => stopWorker(worker, graceMs)));
+    },
+  };
+}
+
+function startWorker(options: WorkerHostOptions, queue: HostedQueue): BullWorker {
+  const { log, stalls } = options;
+  // BullMQ hands over the signal only to a processor that names three parameters.
+  const process = async (
+    job: Job,
+    token: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> => {
+    const outcome = await runJob({ options, queue, job, signal: signal ?? new AbortController().signal });
+    if (outcome.kind !== 'later') return outcome;
+    await job.moveToDelayed(Math.max(outcome.until.getTime(), options.now().getTime() + 1), token);
+    throw new DelayedError(outcome.why);
+  };
+  const worker = new BullWorker(queue.name, process, {
+    connection: options.connection(),
+    prefix: options.prefix,
+    concurrency: queue.concurrency,
+    lockDuration: stalls.lockMs,
+    stalledInterval: stalls.lookMs,
+    maxStalledCount: stalls.most,
+  });
+  worker.on('error', (err) =>
+    log.warn({ err, queue: queue.name }, 'a queue worker met an error and goes on'),
+  );
+  worker.on('failed', (job, err) => log.warn({ err, queue: queue.name, job: job?.id }, 'a job failed'));
+  worker.on('lockRenewalFailed', (jobs) => {
+    for (const job of jobs) worker.cancelJob(job, 'its lock was lost');
+  });
+  return worker;
+}
+
+async function runJob(on: {
+  options: WorkerHostOptions;
+  queue: HostedQueue;
+  job: Job;
+  signal: AbortSignal;
+}): Promise<Outcome> {
+  try {
+    on.queue.check(on.job.data);
+  } catch (error) {
+    throw new UnrecoverableError(
+      `job ${on.job.id ?? ''}: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+  try {
+    return await on.queue.work(on.job.data, on.signal);
+  } catch (error) {
+    return afterError(on, error);
+  }
+}
+
+const LATER_MS = 1000;
+
+/** `retry` burns an attempt; what another side has asked us to wait for, or that is away for now, does not. */
+function afterError(on: { options: WorkerHostOptions }, error: unknown): Outcome {
+  if (!(error instanceof FleetError)) throw error;
+  switch (error.remedy) {
+    case 'retry-later':
+    case 'retry-elsewhere': {
+      const until = new Date(on.options.now().getTime() + (error.retryAfterMs ?? LATER_MS));
+      return { kind: 'later', until, why: error.message };
+    }
+    case 'give-up':
+    case 'gone':
+      throw new UnrecoverableError(error.message);
+    case 'retry':
+      throw error;
+  }
+}
+
+async function stopWorker(worker: BullWorker, graceMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), graceMs);
+  });
+  const closed = await Promise.race([worker.close(), deadline]);
+  clearTimeout(timer);
+  if (closed === 'late') await worker.close(true);
+}
