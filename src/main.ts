@@ -6,17 +6,19 @@ import type { Provider } from './fleet/provider.ts';
 import { createBoard } from './http/board.ts';
 import { createHttpServer, HTTP_DEFAULTS } from './http/http-server.ts';
 import { PROVIDERS } from './providers/index.ts';
+import type { ProviderModule } from './providers/provider-module.ts';
 import { createBudgets } from './queues/budgets.ts';
-import { CATALOGUE, STALLS, type QueueName } from './queues/catalogue.ts';
+import { CATALOGUE, QUEUE_NAMES, STALLS, type QueueName } from './queues/catalogue.ts';
 import { createConnections } from './queues/connections.ts';
 import { createJobs } from './queues/jobs.ts';
 import { createMachineLocks } from './queues/machine-lock.ts';
 import { createPayloadCheck } from './queues/payload-check.ts';
 import { createPublisher } from './queues/publisher.ts';
 import { createPulse } from './queues/pulse.ts';
-import { createRelay } from './queues/relay.ts';
+import { createRelay, type Relay } from './queues/relay.ts';
 import { createLeaseWaits } from './storage/lease-waits.ts';
 import { createListener } from './storage/listener.ts';
+import { migrate } from './storage/migrate.ts';
 import { createStorage } from './storage/storage.ts';
 import { batch } from './workers/batch.ts';
 import { createClaimKeeper } from './workers/claim-keeper.ts';
@@ -27,7 +29,46 @@ import { reconcile } from './workers/reconcile.ts';
 import { release } from './workers/release.ts';
 import { scale } from './workers/scale.ts';
 import { stop } from './workers/stop.ts';
-import { createWorkerHost, type HostedQueue } from './workers/worker-host.ts';
+import { createWorkerHost, type HostedQueue, type WorkerHostOptions } from './workers/worker-host.ts';
+
+export { PROVIDERS };
+
+export const VERSION = '0.1.0';
+
+/** Brings the database to this version's schema and makes its pools those of the pools file. */
+export async function prepareDatabase(config: ComposeConfig, now: Date): Promise<void> {
+  await migrate(config.databaseUrl);
+  if (config.pools === undefined) return;
+  const storage = await createStorage({ url: config.databaseUrl, connections: 1 });
+  try {
+    await storage.store.applyPools({ pools: config.pools, now });
+  } finally {
+    await storage.close();
+  }
+}
+
+/** What the database remembers, for an audit. */
+export async function openRecords(config: ComposeConfig) {
+  const storage = await createStorage({ url: config.databaseUrl, connections: 2 });
+  const everything = { limit: 100_000, after: null };
+  return {
+    history: storage.history.records,
+    async machinesLeft() {
+      const { items } = await storage.views.listMachines({ ...everything, pool: null, state: null });
+      return items.map(({ id, instance, state }) => ({ machine: id, instance, state }));
+    },
+    async leases() {
+      const { items } = await storage.views.listLeases({
+        ...everything,
+        owner: null,
+        state: null,
+        pool: null,
+      });
+      return items.map(({ id, state }) => ({ lease: id, state, readable: true }));
+    },
+    close: storage.close,
+  };
+}
 
 /** What long-lived parts have in common. Stopping twice, or before a start, is fine. */
 export interface Running {
@@ -48,6 +89,10 @@ export interface ComposeDeps {
   log: Log;
   clock: Clock;
   version: string;
+  /** The clouds that placements may name, instead of every one there is. */
+  providers?: readonly ProviderModule[];
+  /** How soon a worker that says nothing is given up, instead of the catalogue's times. */
+  stalls?: WorkerHostOptions['stalls'];
 }
 
 type Workers = Record<
@@ -102,35 +147,14 @@ export async function composeServe(deps: ComposeDeps): Promise<ServeRunning> {
 export async function composeWork(deps: ComposeDeps): Promise<Running> {
   const { config, log, clock } = deps;
   const base = await openBase(deps);
-  const { storage, connections, publisher, listener } = base;
+  const { storage, publisher, listener } = base;
   const relay = createRelay({ outbox: storage.outbox, publisher, clock, log, pollMs: POLL_MS });
-  const locks = createMachineLocks({
-    connection: connections.producer,
-    prefix: config.redisPrefix,
-    ttlMs: STALLS.lockMs,
-  });
-  const budgets = createBudgets({ connection: connections.producer, prefix: config.redisPrefix });
-  const providers = createProviders(deps, budgets);
-  const ports: Ports = {
-    clock,
-    newId: uuidv7,
-    store: storage.store,
-    jobs: createJobs({ publisher, relay, clock }),
-    locks,
-    claims: createClaimKeeper({ store: storage.store, clock, claimMs: config.work.claimMs }),
-    prober: createProber({ timeoutMs: PROBE_TIMEOUT_MS }),
-    budgets,
-    pool: createPoolCache({ store: storage.store, clock, ageMs: POOL_AGE_MS }),
-    provider: (placement) => providers.get(placement.provider),
-    witness: storage.history.witness,
-    log,
-    settings: config.work,
-  };
+  const worker = createWorkerPorts(deps, { ...base, relay });
   const host = createWorkerHost({
-    queues: hostedQueues(ports, config),
-    connection: connections.worker,
+    queues: hostedQueues(worker.ports, config),
+    connection: base.connections.worker,
     prefix: `{${config.redisPrefix}}`,
-    stalls: STALLS,
+    stalls: deps.stalls ?? STALLS,
     log,
     now: clock.now,
   });
@@ -148,12 +172,48 @@ export async function composeWork(deps: ComposeDeps): Promise<Running> {
       await pulse.stop();
       await host.stop();
       await relay.stop();
-      locks.stop();
-      await providers.close();
+      await worker.close();
       await base.close();
     },
   };
 }
+
+/** Every port of the workers; closing ends the locks and lets go of the clouds. */
+function createWorkerPorts(deps: ComposeDeps, base: Base & { relay: Relay }) {
+  const { config, log, clock } = deps;
+  const { storage, connections, publisher, relay } = base;
+  const redis = { connection: connections.producer, prefix: config.redisPrefix };
+  const { lockMs } = deps.stalls ?? STALLS;
+  const locks = createMachineLocks({ ...redis, ttlMs: lockMs });
+  const budgets = createBudgets(redis);
+  const providers = createProviders(deps, budgets);
+  // A claim lasts no longer than BullMQ believes in its worker.
+  const claimMs = Math.min(config.work.claimMs, lockMs);
+  const ports: Ports = {
+    clock,
+    newId: uuidv7,
+    store: storage.store,
+    jobs: createJobs({ publisher, relay, clock }),
+    locks,
+    claims: createClaimKeeper({ store: storage.store, clock, claimMs }),
+    prober: createProber({ timeoutMs: PROBE_TIMEOUT_MS }),
+    budgets,
+    pool: createPoolCache({ store: storage.store, clock, ageMs: POOL_AGE_MS }),
+    provider: (placement) => providers.get(placement.provider),
+    witness: storage.history.witness,
+    log,
+    settings: { ...config.work, claimMs },
+  };
+  return {
+    ports,
+    async close() {
+      locks.stop();
+      await providers.close();
+    },
+  };
+}
+
+type Base = Awaited<ReturnType<typeof openBase>>;
 
 /** What both roles need: the database, Redis, and the queues' writing end. */
 async function openBase({ config, log }: ComposeDeps) {
@@ -181,14 +241,15 @@ async function openBase({ config, log }: ComposeDeps) {
 /** Each cloud is opened when a machine first needs it. */
 function createProviders(deps: ComposeDeps, budgets: Ports['budgets']) {
   const opened = new Map<string, Provider>();
+  const known = deps.providers ?? PROVIDERS;
   return {
     get(name: string): Provider {
-      const known = opened.get(name);
-      if (known !== undefined) return known;
-      const found = PROVIDERS.find((each) => each.name === name);
+      const open = opened.get(name);
+      if (open !== undefined) return open;
+      const found = known.find((each) => each.name === name);
       if (found === undefined)
         throw new Error(
-          `there is no provider ${name}; known are ${PROVIDERS.map((each) => each.name).join(', ')}`,
+          `there is no provider ${name}; known are ${known.map((each) => each.name).join(', ')}`,
         );
       const options = deps.config.providers[name] ?? {};
       const { clock } = deps;
@@ -203,11 +264,12 @@ function createProviders(deps: ComposeDeps, budgets: Ports['budgets']) {
 }
 
 function hostedQueues(ports: Ports, config: Config): HostedQueue[] {
-  return Object.entries(WORKERS).map(([name, work]) => ({
+  return QUEUE_NAMES.map((name) => ({
     name,
-    concurrency: config.concurrency[name as QueueName],
-    check: createPayloadCheck(CATALOGUE[name as QueueName].payload),
+    concurrency: config.concurrency[name],
+    check: createPayloadCheck(CATALOGUE[name].payload),
     // What passed its queue's own schema is what its worker takes.
-    work: (payload, signal) => work(ports, payload as never, signal),
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion
+    work: (payload, signal) => WORKERS[name](ports, payload as never, signal),
   }));
 }

@@ -87,7 +87,7 @@ function createAsking(options: {
     const keys = asks.map((each) => each.key);
     const owners = asks.map((each) => each.owner);
     options.connection.eval(script, keys.length, ...keys, ttlMs, ...owners).then(
-      (answers) => asks.forEach((each, index) => each.answer((answers as number[])[index] === 1)),
+      (answers) => asks.forEach((each, index) => each.answer(Array.isArray(answers) && answers[index] === 1)),
       (error: unknown) => asks.forEach((each) => each.fail(error)),
     );
   };

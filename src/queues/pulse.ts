@@ -32,7 +32,7 @@ export function createPulse(options: {
   };
   return {
     async start() {
-      timer ??= setInterval(() => (beating ??= beat()), everyMs);
+      timer ??= setInterval(() => void (beating ??= beat()), everyMs);
       beating ??= beat();
     },
     async stop() {

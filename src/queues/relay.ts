@@ -17,68 +17,74 @@ const PUT_OFF_MS = 25;
  * Delivers what the database wants the queues told. Woken by a nudge, with a slow poll behind it: a lost wake-up costs
  * a poll, never a bell. Delivery is at least once; every job is a hint that its worker checks against the store.
  */
-export function createRelay(options: {
+export function createRelay(options: RelayOptions): Relay {
+  const state: State = { timer: undefined, running: undefined, again: false, stopped: true };
+  return {
+    async start() {
+      state.stopped = false;
+      nudge(options, state);
+    },
+    async stop() {
+      state.stopped = true;
+      clearTimeout(state.timer);
+      await state.running;
+    },
+    nudge: () => nudge(options, state),
+  };
+}
+
+interface RelayOptions {
   outbox: Outbox;
   publisher: Pick<Publisher, 'publish'>;
   clock: Clock;
   log: Log;
   pollMs: number;
-}): Relay {
-  let timer: NodeJS.Timeout | undefined;
-  let running: Promise<void> | undefined;
-  let again = false;
-  let stopped = true;
+}
 
-  const deliverAll = async (): Promise<void> => {
-    let waitMs = options.pollMs;
-    try {
-      do {
-        again = false;
-        if (await deliverWaiting(options, () => stopped)) waitMs = Math.min(waitMs, PUT_OFF_MS);
-      } while (again && !stopped);
-    } catch (err) {
-      options.log.warn({ err }, 'could not deliver the outbox; trying again with the next poll');
-    } finally {
-      running = undefined;
-      schedule(waitMs);
-    }
-  };
-  const nudge = (): void => {
-    if (stopped) return;
-    if (running !== undefined) {
-      again = true;
-      return;
-    }
-    clearTimeout(timer);
-    running = deliverAll();
-  };
-  const schedule = (waitMs: number): void => {
-    if (stopped) return;
-    clearTimeout(timer);
-    timer = setTimeout(nudge, waitMs);
-  };
-  return {
-    async start() {
-      stopped = false;
-      nudge();
-    },
-    async stop() {
-      stopped = true;
-      clearTimeout(timer);
-      await running;
-    },
-    nudge,
-  };
+interface State {
+  timer: NodeJS.Timeout | undefined;
+  running: Promise<void> | undefined;
+  /** Nudged while a delivery was running, which may have looked too early. */
+  again: boolean;
+  stopped: boolean;
+}
+
+function nudge(options: RelayOptions, state: State): void {
+  if (state.stopped) return;
+  if (state.running !== undefined) {
+    state.again = true;
+    return;
+  }
+  clearTimeout(state.timer);
+  state.running = deliverAll(options, state);
+}
+
+async function deliverAll(options: RelayOptions, state: State): Promise<void> {
+  let waitMs = options.pollMs;
+  try {
+    do {
+      state.again = false;
+      if (await deliverWaiting(options, state)) waitMs = Math.min(waitMs, PUT_OFF_MS);
+    } while (state.again && !state.stopped);
+  } catch (err) {
+    options.log.warn({ err }, 'could not deliver the outbox; trying again with the next poll');
+  } finally {
+    state.running = undefined;
+    schedule(options, state, waitMs);
+  }
+}
+
+function schedule(options: RelayOptions, state: State, waitMs: number): void {
+  if (state.stopped) return;
+  clearTimeout(state.timer);
+  state.timer = setTimeout(() => nudge(options, state), waitMs);
 }
 
 /** True where something was put off. */
-async function deliverWaiting(
-  options: { outbox: Outbox; publisher: Pick<Publisher, 'publish'>; clock: Clock },
-  isStopped: () => boolean,
-): Promise<boolean> {
+async function deliverWaiting(options: RelayOptions, state: State): Promise<boolean> {
   let delivered = LIMIT;
   let putOff = false;
-  while (delivered >= LIMIT && !isStopped()) {
+  while (delivered >= LIMIT && !state.stopped) {
     const now = options.clock.now();
     delivered = await options.outbox.deliver({
       now,

@@ -14,8 +14,6 @@ export interface Database extends Sql {
   close(): Promise<void>;
 }
 
-const INT8 = 20;
-
 /** A bounded pool of connections; every statement and every wait for a connection has a deadline. */
 export function createDatabase(options: {
   url: string;
@@ -40,8 +38,8 @@ export function createDatabase(options: {
 }
 
 /** Counters and fencing tokens are numbers here: they stay far below 2^53. */
-const getTypeParser: typeof pg.types.getTypeParser = ((oid: number, format?: 'text') =>
-  oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser;
+const getTypeParser: typeof pg.types.getTypeParser = (oid, format) =>
+  oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format);
 
 async function transaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
   const client = await pool.connect().catch(toFleetError);

@@ -7,11 +7,8 @@ import { machineColumns, toMachine } from './rows.ts';
 export const COLLECTED = { maxItems: 200, inFlight: 2 } as const;
 
 /** One guarded statement for many machines; each gets its own answer. */
-export function collectedAct<A extends Act>(
-  database: Database,
-  statement: string,
-): (act: A) => Promise<Answer> {
-  return createCollector<A, Answer>({
+export function collectedAct(database: Database, statement: string): (act: Act) => Promise<Answer> {
+  return createCollector<Act, Answer>({
     ...COLLECTED,
     key: (act) => act.machine,
     run: async (acts) => toAnswers(acts, await database.query(statement, [JSON.stringify(acts)])),

@@ -7,32 +7,55 @@ export interface Listener {
   on(channel: string, heard: (payload: string) => void): () => void;
 }
 
+interface ListenerOptions {
+  url: string;
+  onError(error: unknown): void;
+}
+
 const RECONNECT_MS = 1000;
 
 /**
  * Hears NOTIFY on a connection of its own. A notification sent while it is away is lost, so whoever listens also polls
  * slowly; it comes back by itself.
  */
-export function createListener(options: { url: string; onError(error: unknown): void }): Listener {
+export function createListener(options: ListenerOptions): Listener {
   const hearers = new Map<string, Set<(payload: string) => void>>();
+  const line = createLine({ ...options, hearers });
+  return {
+    start: line.open,
+    stop: line.close,
+    on(channel, heard) {
+      const known = hearers.get(channel) ?? new Set();
+      if (known.size === 0) line.listen(channel);
+      hearers.set(channel, known.add(heard));
+      return () => void known.delete(heard);
+    },
+  };
+}
+
+interface LineOptions extends ListenerOptions {
+  hearers: ReadonlyMap<string, ReadonlySet<(payload: string) => void>>;
+}
+
+interface Line {
+  open(): Promise<void>;
+  close(): Promise<void>;
+  /** Asks for a channel now; without a connection the next one asks for it. */
+  listen(channel: string): void;
+}
+
+/** One connection at a time, opened again whenever it breaks until it is closed. */
+function createLine(options: LineOptions): Line {
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
   let stopped = true;
 
   const connect = async (): Promise<void> => {
-    const next = new pg.Client({
-      connectionString: options.url,
-      keepAlive: true,
-      connectionTimeoutMillis: 10_000,
-    });
-    next.on('notification', (message) => {
-      for (const heard of hearers.get(message.channel) ?? []) heard(message.payload ?? '');
-    });
-    next.on('error', (error) => again(next, error));
-    next.on('end', () => again(next, undefined));
+    const next = openClient(options, (error) => again(next, error));
     try {
       await next.connect();
-      for (const channel of hearers.keys()) await next.query(`listen ${pg.escapeIdentifier(channel)}`);
+      for (const channel of options.hearers.keys()) await listen(next, channel);
+      if (stopped) return void next.end().catch(() => undefined);
       client = next;
     } catch (error) {
       again(next, error);
@@ -50,12 +73,12 @@ export function createListener(options: { url: string; onError(error: unknown): 
     timer.unref();
   };
   return {
-    async start() {
+    async open() {
       if (!stopped) return;
       stopped = false;
       await connect();
     },
-    async stop() {
+    async close() {
       stopped = true;
       clearTimeout(timer);
       timer = undefined;
@@ -63,12 +86,26 @@ export function createListener(options: { url: string; onError(error: unknown): 
       client = undefined;
       await last?.end().catch(() => undefined);
     },
-    on(channel, heard) {
-      const known = hearers.get(channel) ?? new Set();
-      if (known.size === 0)
-        void client?.query(`listen ${pg.escapeIdentifier(channel)}`).catch(options.onError);
-      hearers.set(channel, known.add(heard));
-      return () => void known.delete(heard);
+    listen: (channel) => {
+      if (client !== undefined) void listen(client, channel).catch(options.onError);
     },
   };
+}
+
+function openClient(options: LineOptions, onBroken: (error: unknown) => void): pg.Client {
+  const client = new pg.Client({
+    connectionString: options.url,
+    keepAlive: true,
+    connectionTimeoutMillis: 10_000,
+  });
+  client.on('notification', (message) => {
+    for (const heard of options.hearers.get(message.channel) ?? []) heard(message.payload ?? '');
+  });
+  client.on('error', onBroken);
+  client.on('end', () => onBroken(undefined));
+  return client;
+}
+
+async function listen(client: pg.Client, channel: string): Promise<void> {
+  await client.query(`listen ${pg.escapeIdentifier(channel)}`);
 }

@@ -66,14 +66,17 @@ const CLAIM = `with ${ITEM}, ${LOCKED},
   ${ANSWERS}`;
 
 /**
- * Ends a step that needed no cloud call. Where the finisher is not the job that the open intent's flow waits for
+ * Ends a step that needed no cloud call. A machine given up while its launch is still under way keeps its place until
+ * that is over: what the launch may yet make for it counts against the pool's limit. Where the finisher is not the job that the open intent's flow waits for
  * (a ring, or a job of an older intent), that job is woken to find its step done.
  */
 const FINISH = `with ${ITEM}, ${LOCKED},
   can as materialized (
     select *, case step when 'stop' then 'stopped' else 'deleted' end as next from old
     where token = want and batch_id is null
-      and ((step = 'stop' and state = 'stopping') or (step = 'delete' and state = 'deleting' and instance_id is null))
+      and ((step = 'stop' and state = 'stopping') or (step = 'delete' and state = 'deleting' and instance_id is null and not exists (
+        select from batch_member l join batch b on b.id = l.batch_id
+        where l.machine_id = old.id and l.state = 'given-up' and b.verb = 'launch' and b.ended_at is null)))
   ),
   upd as (
     update machine m set state = c.next, claimed_until = null, claimed_by = null, state_since = c.now,

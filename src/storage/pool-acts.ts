@@ -1,4 +1,4 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
+import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
 import type { Pool } from '../fleet/pool.ts';
 import type { PoolActs, PoolView, ProvisionAct } from '../fleet/store.ts';
 import type { Database, Sql } from './database.ts';
@@ -35,7 +35,7 @@ function toPool(row: PoolRow): Pool {
 /** The file owns its pools: one it no longer names drains; a pool of the API's is not the file's to change. */
 async function applyPools(em: EntityManager, act: { pools: readonly Pool[]; now: Date }): Promise<void> {
   await em.transactional(async (inside) => {
-    const known = await inside.find(PoolEntity, {}, { lockMode: 4 });
+    const known = await inside.find(PoolEntity, {}, { lockMode: LockMode.PESSIMISTIC_WRITE });
     for (const pool of act.pools) {
       const row = known.find((each) => each.name === pool.name);
       const values = {

@@ -1,4 +1,3 @@
-import type { Pool } from '../fleet/pool.ts';
 import type { Look } from '../fleet/provider.ts';
 import type { Batch, BatchActs } from '../fleet/store.ts';
 import { condemn } from './condemn.ts';

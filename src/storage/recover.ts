@@ -39,15 +39,21 @@ async function recover(sql: Sql, act: RecoverAct): Promise<Answer> {
   }
   if (machine.state === 'requested') return cancelRequested(sql, act);
   if (machine.state === 'deleted') return { granted: false, machine };
+  await carryOut(sql, { ...machine, state: machine.state }, act);
+  const [row] = await sql.query(`select ${machineColumns('m')} from machine m where m.id = $1`, [
+    act.machine,
+  ]);
+  return row === undefined ? { granted: false, machine } : { granted: true, machine: toMachine(row) };
+}
+
+type Recoverable = Machine & { state: keyof typeof RECOVERY };
+
+async function carryOut(sql: Sql, machine: Recoverable, act: RecoverAct): Promise<void> {
   // A lease that is already ending only waits for its stop.
   const recovery = machine.state === 'leased' && machine.intent !== null ? 'ring' : RECOVERY[machine.state];
   if (recovery === 'end-lease') await sql.query(EXPIRE, [machine.lease, act.now]);
   if (recovery !== 'ring' && recovery !== 'again') await harden(sql, machine, act);
   await giveUp(sql, { machine, act, state: recovery === 'proceed' ? 'stopped' : machine.state });
-  const [row] = await sql.query(`select ${machineColumns('m')} from machine m where m.id = $1`, [
-    act.machine,
-  ]);
-  return row === undefined ? { granted: false, machine } : { granted: true, machine: toMachine(row) };
 }
 
 /** Past its deadline a machine's intent becomes a retire; an open quarantine of a stop stays, and one kept too long ends. */

@@ -1,14 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { IntentKind, MachineState } from '../fleet/lifecycle.ts';
-import type {
-  FleetCounts,
-  LeaseQuery,
-  Listed,
-  MachineQuery,
-  PoolCounts,
-  TimelineEntry,
-  Views,
-} from '../fleet/views.ts';
+import type { FleetCounts, LeaseQuery, Listed, MachineQuery, TimelineEntry, Views } from '../fleet/views.ts';
 import type { Row } from './database.ts';
 import { TransitionEntity } from './entities.ts';
 import { LEASE_SELECT, machineColumns, toLease, toMachine } from './rows.ts';

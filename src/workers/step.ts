@@ -61,10 +61,15 @@ async function poolOf(ports: Ports, name: string): Promise<Pool> {
  * owed any more, is no failure; one that somebody else is doing is waited for by the flow's job and left by a ring.
  */
 export function afterRefusal(on: StepJob, machine: Machine | undefined): Outcome {
-  const { ports, job, step } = on;
+  const { step } = on;
   if (machine === undefined) return { kind: 'done', note: 'its machine is gone' };
   if (machine.owed !== step)
     return { kind: 'done', note: `nothing to do: ${machine.state} owes ${machine.owed ?? 'nothing'}` };
+  return whileOwed(on, machine);
+}
+
+function whileOwed(on: StepJob, machine: Machine): Outcome {
+  const { ports, job } = on;
   const isWaitedFor = machine.claimedBy === on.id || (job.ring === 0 && machine.intent === job.intent);
   if (machine.batch !== null) {
     return isWaitedFor ? later(ports, BATCH_LOOK_MS, 'in a batch') : { kind: 'done', note: 'in a batch' };

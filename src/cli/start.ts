@@ -1,0 +1,23 @@
+import { ConfigError, readEnvironment, type Environment } from '../config.ts';
+import { SetupError } from '../embedded/setup-error.ts';
+import { startExample } from './start/run-example.ts';
+import { readStartOptions } from './start/start-options.ts';
+import { TaskFileError } from './tasks/task-file-error.ts';
+
+/** `npm start`: brings up everything, runs the example burst once, and keeps serving. Resolves to the exit code. */
+export async function main(args: readonly string[], env: Environment): Promise<number> {
+  try {
+    return await startExample({ options: readStartOptions(args), env, cwd: process.cwd(), say });
+  } catch (error) {
+    if (!(error instanceof SetupError || error instanceof ConfigError || error instanceof TaskFileError))
+      throw error;
+    process.stderr.write(`drover: ${error.message}\n`);
+    return 2;
+  }
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2), readEnvironment());

@@ -1,0 +1,124 @@
+/* What goes over the wire: instants are ISO 8601, durations seconds. /openapi.json says the same. */
+
+export type LeaseState =
+  | 'pending'
+  | 'active'
+  | 'ending'
+  | 'completed'
+  | 'failed'
+  | 'cancelled'
+  | 'expired'
+  | 'lost';
+
+export interface Lease {
+  id: string;
+  owner: string;
+  state: LeaseState;
+  /** How it ended or, while ending, will end. */
+  outcome: string | null;
+  reason: string | null;
+  pools: string[];
+  pool: string | null;
+  machine: string | null;
+  /** Where its machine is reached, once it is active. */
+  address: string | null;
+  priority: number;
+  requestedAt: string;
+  activeAt: string | null;
+  endedAt: string | null;
+  deadlineAt: string | null;
+  heartbeatTimeoutSeconds: number;
+  maxDurationSeconds: number;
+}
+
+/** A pool by name, or what its machines must have. */
+export interface LeaseRequest {
+  pool?: string;
+  platform?: string;
+  arch?: string;
+  tags?: string[];
+  /** Higher goes first. */
+  priority?: number;
+  waitTimeoutSeconds?: number;
+  heartbeatTimeoutSeconds?: number;
+  maxDurationSeconds?: number;
+}
+
+export interface Pool {
+  name: string;
+  platform: string;
+  arch: string;
+  tags: string[];
+  minIdle: number;
+  max: number;
+  idleTimeoutSeconds: number;
+  recycle: 'reset' | 'delete';
+  halt: 'power-off' | 'none';
+  maxUses: number | null;
+  owner: 'file' | 'api';
+  draining: boolean;
+  placements: { name: string; provider: string }[];
+  /** By state. */
+  machines: Record<string, number>;
+  /** By state; pending ones are those it could serve. */
+  leases: Record<string, number>;
+}
+
+export interface Machine {
+  id: string;
+  pool: string;
+  placement: string;
+  state: string;
+  stateSince: string;
+  deadlineAt: string | null;
+  intent: { id: string; kind: string } | null;
+  owed: string | null;
+  lease: string | null;
+  instance: string | null;
+  address: string | null;
+  clean: boolean;
+  halted: boolean;
+  uses: number;
+  batch: string | null;
+  fencingToken: number;
+  claimedUntil: string | null;
+  claimedBy: string | null;
+  failures: number;
+  failure: string | null;
+}
+
+export interface TimelineEntry {
+  at: string;
+  from: string | null;
+  to: string;
+  by: string;
+  fencingToken: number;
+  intentKind: string | null;
+  lease: string | null;
+  reason: string | null;
+}
+
+export interface Status {
+  version: string;
+  now: string;
+  pools: Pool[];
+  machineCounts: Record<string, number>;
+  leaseCounts: Record<string, number>;
+  machines: Machine[];
+  leases: Lease[];
+}
+
+export interface LeaseFilter {
+  state?: LeaseState;
+  pool?: string;
+  limit?: number;
+  /** `next` of the page before. */
+  cursor?: string;
+}
+
+export interface MachineFilter {
+  state?: string;
+  pool?: string;
+  limit?: number;
+  cursor?: string;
+}

@@ -1,0 +1,36 @@
+import type { TObject, TSchema } from 'typebox';
+import { fieldOf, isRecord } from './json.ts';
+
+/** What configuration has to know of a provider; a provider's module fits as it is. */
+export interface ProviderRules {
+  /** The word placements name it by. */
+  name: string;
+  /** The schema of a placement's own fields: an object. */
+  placementSchema: TSchema;
+  /** The schema of its section under `providers:`; without one it takes no options. */
+  optionsSchema?: TSchema;
+  /** How its machines are cleaned; with `none` a pool there cannot recycle by reset. Not checked where it is missing. */
+  reset?: 'reimage' | 'replace-root' | 'none';
+}
+
+/** The schema as an object; throws where a provider exports another kind, or takes a name that placements have. */
+export function placementObject(provider: ProviderRules): TObject {
+  const schema = provider.placementSchema;
+  if (!isObjectSchema(schema)) {
+    throw new TypeError(
+      `the placement schema of provider ${provider.name} must be an object with properties`,
+    );
+  }
+  for (const taken of ['name', 'provider']) {
+    if (taken in schema.properties) {
+      throw new TypeError(
+        `the placement schema of provider ${provider.name} must not have a field "${taken}"`,
+      );
+    }
+  }
+  return schema;
+}
+
+function isObjectSchema(schema: TSchema): schema is TObject {
+  return fieldOf(schema, 'type') === 'object' && isRecord(fieldOf(schema, 'properties'));
+}

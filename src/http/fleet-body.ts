@@ -1,0 +1,102 @@
+import { Type, type Static } from 'typebox';
+import { INTENT_KINDS, LEASE_STATES, MACHINE_STATES, STEPS } from '../fleet/lifecycle.ts';
+import type { Pool } from '../fleet/pool.ts';
+import type { Machine } from '../fleet/store.ts';
+import { Instant, OrNull, toInstant } from './lease-body.ts';
+import type { PoolCounts, TimelineEntry } from '../fleet/views.ts';
+
+export const Counts = Type.Record(Type.String(), Type.Integer(), {
+  description: 'By state, every state named.',
+});
+
+export const PoolBody = Type.Object({
+  name: Type.String(),
+  platform: Type.String(),
+  arch: Type.String(),
+  tags: Type.Array(Type.String()),
+  minIdle: Type.Integer(),
+  max: Type.Integer(),
+  idleTimeoutSeconds: Type.Number(),
+  recycle: Type.Enum(['reset', 'delete']),
+  halt: Type.Enum(['power-off', 'none']),
+  maxUses: OrNull(Type.Integer()),
+  owner: Type.Enum(['file', 'api']),
+  draining: Type.Boolean(),
+  placements: Type.Array(Type.Object({ name: Type.String(), provider: Type.String() })),
+  machines: Counts,
+  leases: Counts,
+});
+
+/** A pool as it goes over the wire. What a placement consists of stays inside: it may hold start-up data of guests. */
+export function toPoolBody(pool: Pool, counts: PoolCounts | undefined): Static<typeof PoolBody> {
+  const { tags, idleTimeoutMs, placements, probe: _probe, deadlines: _deadlines, ...rest } = pool;
+  return {
+    ...rest,
+    tags: [...tags],
+    idleTimeoutSeconds: idleTimeoutMs / 1000,
+    placements: placements.map(({ name, provider }) => ({ name, provider })),
+    machines: countsOf(MACHINE_STATES, counts?.machines),
+    leases: countsOf(LEASE_STATES, counts?.leases),
+  };
+}
+
+/** All states with their number, 0 where the store named none. */
+export function countsOf<const Name extends string>(
+  names: readonly Name[],
+  counts: Partial<Record<Name, number>> = {},
+): Record<string, number> {
+  return Object.fromEntries(names.map((name) => [name, counts[name] ?? 0]));
+}
+
+export const MachineBody = Type.Object({
+  id: Type.String(),
+  pool: Type.String(),
+  placement: Type.String(),
+  state: Type.Enum(MACHINE_STATES),
+  stateSince: Instant(),
+  deadlineAt: OrNull(Instant()),
+  intent: OrNull(Type.Object({ id: Type.String(), kind: Type.Enum(INTENT_KINDS) })),
+  owed: OrNull(Type.Enum(STEPS)),
+  lease: OrNull(Type.String()),
+  instance: OrNull(Type.String({ description: "The cloud's id of it." })),
+  address: OrNull(Type.String()),
+  clean: Type.Boolean(),
+  halted: Type.Boolean(),
+  uses: Type.Integer(),
+  batch: OrNull(Type.String()),
+  fencingToken: Type.Integer(),
+  claimedUntil: OrNull(Instant()),
+  claimedBy: OrNull(Type.String()),
+  failures: Type.Integer({ description: 'Failed attempts at the step it owes now.' }),
+  failure: OrNull(Type.String()),
+});
+
+/** A machine as it goes over the wire. */
+export function toMachineBody(machine: Machine): Static<typeof MachineBody> {
+  const { intent, intentKind, stateSince, deadlineAt, claimedUntil, token, ring: _ring, ...rest } = machine;
+  return {
+    ...rest,
+    stateSince: stateSince.toISOString(),
+    deadlineAt: toInstant(deadlineAt),
+    intent: intent === null || intentKind === null ? null : { id: intent, kind: intentKind },
+    fencingToken: token,
+    claimedUntil: toInstant(claimedUntil),
+  };
+}
+
+export const TimelineBody = Type.Array(
+  Type.Object({
+    at: Instant(),
+    from: OrNull(Type.Enum(MACHINE_STATES)),
+    to: Type.Enum(MACHINE_STATES),
+    by: Type.String(),
+    fencingToken: Type.Integer(),
+    intentKind: OrNull(Type.Enum(INTENT_KINDS)),
+    lease: OrNull(Type.String()),
+    reason: OrNull(Type.String()),
+  }),
+);
+
+export function toTimelineBody(entries: readonly TimelineEntry[]): Static<typeof TimelineBody> {
+  return entries.map(({ at, token, ...rest }) => ({ ...rest, at: at.toISOString(), fencingToken: token }));
+}

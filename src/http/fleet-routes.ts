@@ -1,0 +1,162 @@
+import { Type } from 'typebox';
+import { LEASE_STATES, MACHINE_STATES, type MachineState } from '../fleet/lifecycle.ts';
+import type { Clock } from '../fleet/ports.ts';
+import type { Store } from '../fleet/store.ts';
+import type { App } from './app.ts';
+import { scopeOf } from './authentication.ts';
+import { ApiError } from './error-reply.ts';
+import {
+  Counts,
+  countsOf,
+  MachineBody,
+  PoolBody,
+  TimelineBody,
+  toMachineBody,
+  toPoolBody,
+  toTimelineBody,
+} from './fleet-body.ts';
+import { Instant, LeaseBody, OrNull, toLeaseBody, Word } from './lease-body.ts';
+import { isId, nextCursor, PageQuery, toPage } from './page.ts';
+import type { FleetCounts, Views } from '../fleet/views.ts';
+
+export interface FleetRouteDeps {
+  store: Pick<Store, 'pools' | 'pool' | 'look'>;
+  views: Views;
+  clock: Clock;
+  version: string;
+}
+
+/** Looking at pools and machines, and the whole at a glance. */
+export function addFleetRoutes(app: App, deps: FleetRouteDeps): void {
+  addPools(app, deps);
+  addMachineList(app, deps);
+  addMachine(app, deps);
+  addStatus(app, deps);
+}
+
+function addPools(app: App, { store, views }: FleetRouteDeps): void {
+  const list = { summary: 'All pools.', response: { 200: Type.Object({ pools: Type.Array(PoolBody) }) } };
+  app.get('/v1/pools', { schema: list }, async () => {
+    const [pools, counts] = await Promise.all([store.pools(), views.countByState()]);
+    return { pools: pools.map((pool) => toPoolBody(pool, countsFor(counts, pool.name))) };
+  });
+
+  const one = {
+    summary: 'A pool.',
+    params: Type.Object({ name: Word('Its name.') }),
+    response: { 200: PoolBody },
+  };
+  app.get('/v1/pools/:name', { schema: one }, async (request) => {
+    const { name } = request.params;
+    const [pool, counts] = await Promise.all([store.pool(name), views.countByState()]);
+    if (pool === undefined) throw await noSuchPool(store, name);
+    return toPoolBody(pool, countsFor(counts, name));
+  });
+}
+
+function countsFor(counts: FleetCounts, pool: string): FleetCounts['pools'][number] | undefined {
+  return counts.pools.find((each) => each.pool === pool);
+}
+
+async function noSuchPool(store: FleetRouteDeps['store'], name: string): Promise<ApiError> {
+  const known = (await store.pools()).map((pool) => pool.name);
+  const hint = known.length === 0 ? 'There are no pools yet.' : `Known pools: ${known.join(', ')}.`;
+  return new ApiError({ status: 404, code: 'unknown_pool', message: `There is no pool ${name}.`, hint });
+}
+
+function addMachineList(app: App, { views }: FleetRouteDeps): void {
+  const schema = {
+    summary: 'Machines; deleted ones only where that state is asked for.',
+    querystring: Type.Object(
+      {
+        ...PageQuery,
+        state: Type.Optional(Type.Enum(MACHINE_STATES)),
+        pool: Type.Optional(Word('Of this pool.')),
+      },
+      { additionalProperties: false },
+    ),
+    response: { 200: Type.Object({ machines: Type.Array(MachineBody), next: OrNull(Type.String()) }) },
+  };
+  app.get('/v1/machines', { schema }, async (request) => {
+    const { state, pool } = request.query;
+    const listed = await views.listMachines({
+      ...toPage(request.query),
+      state: state ?? null,
+      pool: pool ?? null,
+    });
+    return { machines: listed.items.map(toMachineBody), next: nextCursor(listed) };
+  });
+}
+
+const TIMELINE_LIMIT = 200;
+
+function addMachine(app: App, { store, views }: FleetRouteDeps): void {
+  const schema = {
+    summary: 'A machine with its latest moves.',
+    params: Type.Object({ id: Type.String() }),
+    response: { 200: Type.Object({ ...MachineBody.properties, timeline: TimelineBody }) },
+  };
+  app.get('/v1/machines/:id', { schema }, async (request) => {
+    const { id } = request.params;
+    const machine = isId(id) ? await store.look(id) : undefined;
+    if (machine === undefined) {
+      const hint = 'GET /v1/machines lists them; deleted ones are kept for a while only.';
+      throw new ApiError({
+        status: 404,
+        code: 'no_such_machine',
+        message: `There is no machine ${id}.`,
+        hint,
+      });
+    }
+    const timeline = await views.machineTimeline({ machine: id, limit: TIMELINE_LIMIT });
+    return { ...toMachineBody(machine), timeline: toTimelineBody(timeline) };
+  });
+}
+
+const STATUS_MACHINES = 200;
+const STATUS_LEASES = 50;
+
+function addStatus(app: App, { store, views, clock, version }: FleetRouteDeps): void {
+  const schema = {
+    summary: 'The fleet at a glance: counts, the first machines, your latest leases.',
+    response: {
+      200: Type.Object({
+        version: Type.String(),
+        now: Instant(),
+        pools: Type.Array(PoolBody),
+        machineCounts: Counts,
+        leaseCounts: Counts,
+        machines: Type.Array(MachineBody),
+        leases: Type.Array(LeaseBody),
+      }),
+    },
+  };
+  app.get('/v1/status', { schema }, async (request) => {
+    const [pools, counts, machines, leases] = await Promise.all([
+      store.pools(),
+      views.countByState(),
+      views.listMachines({ limit: STATUS_MACHINES, after: null, pool: null, state: null }),
+      views.listLeases({
+        limit: STATUS_LEASES,
+        after: null,
+        pool: null,
+        state: null,
+        owner: scopeOf(request),
+      }),
+    ]);
+    return {
+      version,
+      now: clock.now().toISOString(),
+      pools: pools.map((pool) => toPoolBody(pool, countsFor(counts, pool.name))),
+      machineCounts: machinesOverall(counts),
+      leaseCounts: countsOf(LEASE_STATES, counts.leases),
+      machines: machines.items.map(toMachineBody),
+      leases: leases.items.map(toLeaseBody),
+    };
+  });
+}
+
+function machinesOverall({ pools }: FleetCounts): Record<string, number> {
+  const sum = (state: MachineState) => pools.reduce((total, pool) => total + (pool.machines[state] ?? 0), 0);
+  return Object.fromEntries(MACHINE_STATES.map((state) => [state, sum(state)]));
+}

@@ -1,0 +1,183 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { connect } from '../../src/cli/connection.ts';
+import { toSeconds } from '../../src/cli/option-values.ts';
+import { plain, table } from '../../src/cli/print.ts';
+import { aPool, startFleet, TOKENS, type Fleet } from '../http/fleet-server.ts';
+import { startDrover } from './drover-process.ts';
+
+const guests = aPool();
+let fleet: Fleet;
+beforeAll(async () => {
+  fleet = await startFleet();
+  await fleet.addPools(guests);
+});
+afterAll(() => fleet.close());
+
+const folders: string[] = [];
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
+});
+
+/** A folder in which an embedded run left its address and token. */
+async function folderOfRun(run: unknown, token: string = TOKENS.ann): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'drover-cli-'));
+  folders.push(folder);
+  await mkdir(join(folder, '.drover'));
+  await writeFile(join(folder, '.drover', 'token'), `${token}\n`);
+  await writeFile(join(folder, '.drover', 'run.json'), typeof run === 'string' ? run : JSON.stringify(run));
+  return folder;
+}
+
+function drover(...args: string[]) {
+  return startDrover(args, { env: { DROVER_URL: fleet.url, DROVER_TOKEN: TOKENS.ann } }).ended;
+}
+
+async function json(...args: string[]) {
+  const { code, out, err } = await drover(...args, '--json');
+  expect([code, err]).toEqual([0, '']);
+  return JSON.parse(out);
+}
+
+test('a lease goes its whole way by commands', async () => {
+  const requested = await json('lease', 'request', '--pool', 'guests', '--idempotency-key', 'cli-1');
+  expect(requested).toMatchObject({ state: 'pending', owner: 'ann' });
+  const again = await json('lease', 'request', '--pool', 'guests', '--idempotency-key', 'cli-1');
+  expect(again.id).toBe(requested.id);
+  await fleet.addReadyMachine(guests);
+  await fleet.store.match({ pool: guests, now: new Date(), by: 'test', limit: 10 });
+  expect(await json('lease', 'show', requested.id)).toMatchObject({ state: 'active', address: '10.0.0.7' });
+  expect((await json('lease', 'heartbeat', requested.id)).state).toBe('active');
+  expect(await json('lease', 'complete', requested.id)).toMatchObject({
+    state: 'ending',
+    outcome: 'completed',
+  });
+  const late = await drover('lease', 'heartbeat', requested.id);
+  expect(late.code).toBe(1);
+  expect(late.err).toContain('is over: completed');
+});
+
+test('a request is withdrawn by command, and the list shows it', async () => {
+  const { id } = await json(
+    'lease',
+    'request',
+    '--platform',
+    'windows',
+    '--tag',
+    'office',
+    '--priority',
+    '-2',
+  );
+  expect((await json('lease', 'cancel', id)).state).toBe('cancelled');
+  const { leases } = await json('lease', 'list', '--state', 'cancelled');
+  expect(leases[0]).toMatchObject({ id, priority: -2 });
+  expect((await drover('lease', 'list')).out).toContain(id);
+});
+
+test('pools and machines are listed for people and for programs, and one is shown', async () => {
+  const machine = await fleet.addReadyMachine(guests);
+  expect((await json('pools')).pools[0]).toMatchObject({ name: 'guests' });
+  expect((await drover('pools')).out).toMatch(/^POOL .*\nguests +windows +x64 /);
+  expect((await json('machines', '--state', 'ready')).machines.at(-1).id).toBeTypeOf('string');
+  expect((await drover('machines', '--pool', 'guests')).out).toContain(machine.id);
+  expect((await json('show', machine.id)).timeline.at(-1).to).toBe('ready');
+  expect((await drover('show', machine.id)).out).toMatch(/state +ready[^]*booting +ready/);
+  const { id } = await json('lease', 'request', '--pool', 'guests');
+  expect((await drover('show', id)).out).toContain(id);
+});
+
+test('more machines than a page holds are listed, up to the limit', async () => {
+  const wide = aPool({ name: 'wide', max: 300 });
+  await fleet.addPools(guests, wide);
+  const view = await fleet.store.viewPool('wide');
+  const wish = { pool: wide, placement: 'here', version: view?.version ?? -1, reason: 'test' };
+  await fleet.store.provision({ ...wish, count: 230, now: new Date(), by: 'test' });
+  expect((await json('machines', '--pool', 'wide')).machines).toHaveLength(230);
+  const some = await json('machines', '--pool', 'wide', '--limit', '205');
+  expect([some.machines.length, some.more]).toEqual([205, true]);
+});
+
+test('what does not exist is told with the exit code 1', async () => {
+  const { code, err } = await drover('show', '00000000-0000-4000-8000-000000000000');
+  expect(code).toBe(1);
+  expect(err).toContain('neither a machine nor a lease');
+});
+
+test('a wrong command line or setting is told with the exit code 2', async () => {
+  const wrong = [
+    await drover('lease', 'run', '--pool', 'guests', '--wait-timeout', 'soon', '--', 'true'),
+    await drover('lease', 'run', '--pool', 'guests'),
+    await drover('nonsense'),
+    await drover('machines', '--state', 'asleep'),
+    await startDrover(['pools'], { env: { DROVER_URL: 'localhost', DROVER_TOKEN: 'x' } }).ended,
+  ];
+  for (const { code, out, err } of wrong) {
+    expect([code, out]).toEqual([2, '']);
+    expect(err).not.toBe('');
+    expect(err).not.toContain('    at ');
+  }
+});
+
+test('an invalid token and an absent fleet are told apart', async () => {
+  const stranger = await startDrover(['pools'], { env: { DROVER_URL: fleet.url, DROVER_TOKEN: 'x' } }).ended;
+  expect(stranger.code).toBe(77);
+});
+
+test('help is no mistake', async () => {
+  const { code, out } = await drover('lease', 'run', '--help');
+  expect(code).toBe(0);
+  expect(out).toContain('DROVER_MACHINE_ADDRESS');
+});
+
+test('in the folder of an embedded run no settings are needed', async () => {
+  const cwd = await folderOfRun({ url: fleet.url, tokenFile: 'token' });
+  const { code, out } = await startDrover(['pools', '--json'], { env: {}, cwd }).ended;
+  expect(code).toBe(0);
+  expect(JSON.parse(out).pools).not.toHaveLength(0);
+});
+
+test('without settings or an embedded run it says what to set', async () => {
+  const cwd = await mkdtemp(join(tmpdir(), 'drover-cli-'));
+  folders.push(cwd);
+  await expect(connect({ env: {}, cwd })).rejects.toThrow(
+    /No fleet to talk to. Set DROVER_URL and DROVER_TOKEN/,
+  );
+  await expect(connect({ env: { DROVER_TOKEN: 'x' }, cwd })).rejects.toThrow(/DROVER_URL is not/);
+  await expect(connect({ env: { DROVER_URL: 'http://a' }, cwd })).rejects.toThrow(/DROVER_TOKEN is not/);
+});
+
+test("the embedded run's token goes to no other address", async () => {
+  const cwd = await folderOfRun({ url: fleet.url, tokenFile: 'token' });
+  const env = { DROVER_URL: 'http://elsewhere.example' };
+  await expect(connect({ env, cwd })).rejects.toThrow(/DROVER_TOKEN is not set/);
+});
+
+test('a broken run file or an empty token is told', async () => {
+  await expect(connect({ env: {}, cwd: await folderOfRun('{') })).rejects.toThrow(/run.json does not say/);
+  const cwd = await folderOfRun({ url: fleet.url, tokenFile: 'token' }, ' ');
+  await expect(connect({ env: {}, cwd })).rejects.toThrow(/is empty/);
+  const missing = await folderOfRun({ url: fleet.url, tokenFile: 'nowhere' });
+  await expect(connect({ env: {}, cwd: missing })).rejects.toThrow(/Cannot read the token/);
+});
+
+test.each([
+  ['90', 90],
+  ['90s', 90],
+  ['15m', 900],
+  ['2h', 7200],
+  ['1.5d', 129_600],
+  ['500ms', 0.5],
+])('%s is %d seconds', (text, seconds) => {
+  expect(toSeconds(text)).toBe(seconds);
+});
+
+test.each(['', '15 m', '-1s', 'm', '1w', '1e3'])('"%s" is no duration', (text) => {
+  expect(() => toSeconds(text)).toThrow(/duration/);
+});
+
+test('what a cloud or guest named does not move the cursor of a terminal', () => {
+  expect(plain('a\u001b[2Jb\n\u009bc')).toBe('a?[2Jb??c');
+  expect(table(['A', 'B'], [['one', 't\two']])).toEqual(['A    B', 'one  t?wo']);
+});

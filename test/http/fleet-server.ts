@@ -1,0 +1,218 @@
+import { randomUUID } from 'node:crypto';
+import type { Log } from '../../src/fleet/ports.ts';
+import type { Pool } from '../../src/fleet/pool.ts';
+import type { Machine, Store } from '../../src/fleet/store.ts';
+import type { Board } from '../../src/http/board.ts';
+import {
+  createHttpServer,
+  HTTP_DEFAULTS,
+  type HttpServer,
+  type HttpSettings,
+} from '../../src/http/http-server.ts';
+import type { LeaseWaits } from '../../src/http/lease-wait.ts';
+import { sha256 } from '../../src/http/sessions.ts';
+import { createLeaseWaits } from '../../src/storage/lease-waits.ts';
+import { createListener } from '../../src/storage/listener.ts';
+import { createStorage, type Storage } from '../../src/storage/storage.ts';
+import { createTestDatabase, type TestDatabase } from '../support/services.ts';
+
+export const TOKENS = {
+  ann: 'token-of-ann',
+  bob: 'token-of-bob',
+  operator: 'token-of-the-operator',
+} as const;
+export type Who = keyof typeof TOKENS;
+
+export interface Fleet {
+  store: Store;
+  storage: Storage;
+  database: TestDatabase;
+  server: HttpServer;
+  url: string;
+  /** What the queues were asked for, in order. */
+  rung: string[];
+  /** How often the server has read a lease. */
+  reads(): number;
+  /** Everything logged, as JSON lines. */
+  logged: string[];
+  /** Sends a request as somebody; JSON in, JSON out. */
+  send(who: Who | null, method: string, path: string, more?: Sent): Promise<Reply>;
+  addPools(...pools: readonly Pool[]): Promise<void>;
+  addReadyMachine(pool: Pool): Promise<Machine>;
+  close(): Promise<void>;
+}
+
+export interface Sent {
+  body?: unknown;
+  headers?: Record<string, string>;
+}
+
+export interface Reply {
+  status: number;
+  headers: Headers;
+  // oxlint-disable-next-line typescript/no-explicit-any
+  body: any;
+}
+
+export interface FleetOptions {
+  settings?: Partial<HttpSettings>;
+  waits?: LeaseWaits;
+  board?: Board;
+  checks?: { store(): Promise<unknown>; redis(): Promise<unknown> };
+  /** Stands before the store, to make it fail. */
+  wrapStore?: (store: Store) => Store;
+  /** Rings for scaling, instead of writing it down. */
+  scale?: (pool: string) => Promise<void>;
+  /** Where the server's storage finds the database, instead of directly. */
+  through?: (databaseUrl: string) => Promise<string>;
+}
+
+/** The real server over the real store in a database of its own. */
+export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
+  const database = await createTestDatabase();
+  const reachedAt = (await options.through?.(database.url)) ?? database.url;
+  const storage = await createStorage({ url: reachedAt, connections: 6 });
+  const listener = createListener({ url: database.url, onError: () => undefined });
+  await listener.start();
+  const logged: string[] = [];
+  const rung: string[] = [];
+  let reads = 0;
+  const counted: Store = {
+    ...storage.store,
+    readLease: (lease) => {
+      reads += 1;
+      return storage.store.readLease(lease);
+    },
+  };
+  const store = options.wrapStore?.(counted) ?? counted;
+  const server = createHttpServer({
+    store,
+    views: storage.views,
+    jobs: {
+      nudge: () => void rung.push('nudge'),
+      scale: options.scale ?? (async (pool) => void rung.push(`scale ${pool}`)),
+    },
+    waits: options.waits ?? createLeaseWaits(listener, () => new Date()),
+    checks: options.checks ?? { store: () => storage.ping(), redis: async () => undefined },
+    clock: { now: () => new Date() },
+    newId: randomUUID,
+    log: collectingLog(logged),
+    tokens: [
+      { owner: 'ann', sha256: sha256(TOKENS.ann) },
+      { owner: 'bob', sha256: sha256(TOKENS.bob) },
+      { owner: 'operator', sha256: sha256(TOKENS.operator), operator: true },
+    ],
+    settings: { ...HTTP_DEFAULTS, ...options.settings },
+    ...(options.board !== undefined && { board: options.board }),
+    version: '0.0.0-test',
+  });
+  const url = await server.listen();
+  return {
+    store: storage.store,
+    storage,
+    database,
+    server,
+    url,
+    rung,
+    reads: () => reads,
+    logged,
+    send: (who, method, path, more) => send(`${url}${path}`, { method, who, ...more }),
+    addPools: (...pools) => storage.store.applyPools({ pools, now: new Date() }),
+    addReadyMachine: (pool) => addReadyMachine(storage.store, pool),
+    async close() {
+      await server.stop();
+      await listener.stop();
+      await storage.close();
+      await database.drop();
+    },
+  };
+}
+
+async function send(url: string, act: Sent & { method: string; who: Who | null }): Promise<Reply> {
+  const response = await fetch(url, {
+    method: act.method,
+    redirect: 'manual',
+    headers: {
+      ...(act.who !== null && { authorization: `Bearer ${TOKENS[act.who]}` }),
+      ...(act.body !== undefined && { 'content-type': 'application/json' }),
+      ...act.headers,
+    },
+    ...(act.body !== undefined && {
+      body: typeof act.body === 'string' ? act.body : JSON.stringify(act.body),
+    }),
+  });
+  const text = await response.text();
+  const json = response.headers.get('content-type')?.includes('json') ?? false;
+  return { status: response.status, headers: response.headers, body: json ? JSON.parse(text) : text };
+}
+
+function collectingLog(lines: string[]): Log {
+  const write = (fields: Record<string, unknown>, message: string) => {
+    const err = fields['err'] instanceof Error ? fields['err'].stack : fields['err'];
+    lines.push(JSON.stringify({ ...fields, err, message }));
+  };
+  return { info: write, warn: write, error: write };
+}
+
+/** A pool with sensible values for everything a test does not care about. */
+export function aPool(over: Partial<Pool> = {}): Pool {
+  const name = over.name ?? 'guests';
+  return {
+    name,
+    platform: 'windows',
+    arch: 'x64',
+    tags: ['office'],
+    minIdle: 0,
+    max: 50,
+    idleTimeoutMs: 600_000,
+    recycle: 'reset',
+    halt: 'power-off',
+    maxUses: null,
+    probe: { kind: 'none' },
+    deadlines: {},
+    placements: [{ pool: name, name: 'here', provider: 'memory', spec: { userData: 'not for everybody' } }],
+    owner: 'file',
+    draining: false,
+    ...over,
+  };
+}
+
+/** Leads a new machine through the store's own acts until it is ready. */
+async function addReadyMachine(store: Store, pool: Pool): Promise<Machine> {
+  const now = new Date();
+  const by = 'test';
+  const until = new Date(now.getTime() + 60_000);
+  const [placement] = pool.placements;
+  const view = await store.viewPool(pool.name);
+  if (placement === undefined || view === undefined) throw new Error(`no pool ${pool.name}`);
+  const wish = { pool, placement: placement.name, count: 1, version: view.version, reason: 'test', now, by };
+  const [machine] = await store.provision(wish);
+  if (machine === undefined) throw new Error('no machine was provisioned');
+  const act = { machine, by, now, deadlines: pool.deadlines };
+  const claimed = await store.claim({ ...act, step: 'provision', until });
+  const token = claimed.machine?.token ?? -1;
+  const lane = { verb: 'launch', lane: machine, group: 'all', placement, closeAt: now, size: 1 } as const;
+  const { batch } = await store.join({ ...act, ...lane, token });
+  if (batch === undefined) throw new Error('the machine could not join a batch');
+  const closed = await store.closeBatch({ batch: batch.id, by, now, until });
+  const instance = `i-${machine}`;
+  await store.recordLook({
+    batch: batch.id,
+    token: closed?.token ?? -1,
+    by,
+    now,
+    pools: [pool],
+    look: {
+      handle: null,
+      holdsLane: false,
+      lookInMs: 0,
+      outcomes: {},
+      launched: [{ instance, state: 'running', address: '10.0.0.7' }],
+      settled: true,
+    },
+  });
+  const booting = await store.look(machine);
+  const ready = await store.becomeReady({ ...act, token: booting?.token ?? -1 });
+  if (!ready.granted) throw new Error(`the machine is ${booting?.state} and did not become ready`);
+  return ready.machine;
+}
