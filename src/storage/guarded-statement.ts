@@ -44,3 +44,10 @@ export const LOCKED = `old as materialized (
 
 export const ANSWERS = `select true as granted, ${machineColumns('u')} from upd u
   union all select false, ${machineColumns('o')} from old o where not exists (select from upd u where u.id = o.id)`;
+
+/** Writes down who came with an old token, and that the statement changed nothing for it. */
+export const STALE = `stale as (
+    insert into transition (entity, subject, machine_id, to_state, token, by, at, detail)
+      select 'stale', o.id::text, o.id, o.state, o.want, o.by, o.now, jsonb_build_object('currentToken', o.token,
+        'changedRows', (select count(*) from upd u where u.id = o.id)) from old o where o.want < o.token
+  )`;

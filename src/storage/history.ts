@@ -86,6 +86,13 @@ const RECORDS = {
     live: row['flag'],
     rung: row['outcome'] === 'rung',
   }),
+  stale: (row: Row) => ({
+    type: 'stale-write',
+    at: millis(row['at']),
+    machine: row['subject'],
+    token: row['token'],
+    ...(row['detail'] as Record<string, unknown>),
+  }),
   instance: (row: Row) => ({
     ...common('instance', row),
     instance: row['subject'],

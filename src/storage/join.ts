@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Answer, JoinAct } from '../fleet/store.ts';
 import { createCollector } from './collector.ts';
 import type { Database, Row, Sql } from './database.ts';
-import { COLLECTED } from './guarded-statement.ts';
+import { COLLECTED, STALE } from './guarded-statement.ts';
 import { machineColumns, toMachine } from './rows.ts';
 
 type Joined = Answer & { batch?: { id: string; closeAt: Date; opened: boolean } };
@@ -117,6 +117,7 @@ const JOIN = `with item as materialized (
   counted as (
     update batch b set count = b.count + n.joined, filled = b.count + n.joined >= b.size
     from (select count(*)::integer as joined from upd) n where b.id = $2
-  )
+  ),
+  ${STALE}
   select true as granted, ${machineColumns('u')} from upd u
   union all select false, ${machineColumns('o')} from old o where not exists (select from upd u where u.id = o.id)`;

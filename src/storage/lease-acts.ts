@@ -4,7 +4,7 @@ import { createCollector } from './collector.ts';
 import { type Database, isDuplicate } from './database.ts';
 import { COLLECTED } from './guarded-statement.ts';
 import { createMatch } from './match.ts';
-import { LEASE_SELECT, toLease } from './rows.ts';
+import { ENDING, LEASE_SELECT, toLease } from './rows.ts';
 
 export function createLeaseActs(database: Database): LeaseActs {
   const readLease = createRead(database);
@@ -23,6 +23,7 @@ export function createLeaseActs(database: Database): LeaseActs {
     },
     match: createMatch(database),
     expireLeases: async (act) => {
+      await database.query(WAIT_ON, [act.now]);
       const rows = await database.query(OVERDUE, [act.now, act.limit]);
       const ended: Lease[] = [];
       for (const row of rows) {
@@ -95,10 +96,14 @@ const HEARTBEAT = `update lease set changed_at = $3, deadline_at = least(
     $3::timestamptz + heartbeat_timeout_ms * interval '1 millisecond', active_at + max_duration_ms * interval '1 millisecond')
   where id = $1 and owner = $2 and state = 'active'`;
 
+/** An ending lease waits for its machine, whose own overdue states are recovered one by one. */
+const WAIT_ON = `update lease set deadline_at = $1::timestamptz + ${ENDING}, changed_at = $1
+  where state = 'ending' and deadline_at <= $1`;
+
 const OVERDUE = `select id, case when state = 'pending' then case when exists (
         select from pool p where p.name = any(lease.pools) and not p.draining) then 'no-capacity' else 'pool-drained' end
       when active_at + max_duration_ms * interval '1 millisecond' <= $1 then 'max-duration' else 'heartbeat' end as reason
-  from lease where deadline_at <= $1 order by deadline_at limit $2`;
+  from lease where deadline_at <= $1 and state <> 'ending' order by deadline_at limit $2`;
 
 type End = EndLeaseAct & { overdue: boolean };
 
@@ -145,7 +150,8 @@ const END = `with item as materialized (
     from target t join machine m on m.id = t.machine_id order by m.id for update of m
   ),
   ending as (
-    update lease l set state = 'ending', outcome = o.outcome, reason = o.reason, deadline_at = null, changed_at = o.now
+    update lease l set state = 'ending', outcome = o.outcome, reason = o.reason, changed_at = o.now,
+      deadline_at = o.now + ${ENDING}
     from old o where l.id = o.lease and l.state = 'active' and (not o.overdue or l.deadline_at <= o.now)
     returning l.id, l.machine_id
   ),

@@ -1,7 +1,7 @@
 import type { Machine, MachineActs } from '../fleet/store.ts';
 import { createCollector } from './collector.ts';
 import type { Database } from './database.ts';
-import { ANSWERS, COLLECTED, ITEM, LOCKED, collectedAct } from './guarded-statement.ts';
+import { ANSWERS, COLLECTED, ITEM, LOCKED, STALE, collectedAct } from './guarded-statement.ts';
 import { createJoin } from './join.ts';
 import { createOpenIntent } from './open-intent.ts';
 import { createRelease } from './release.ts';
@@ -67,8 +67,9 @@ const CLAIM = `with ${ITEM}, ${LOCKED},
 
 /**
  * Ends a step that needed no cloud call. A machine given up while its launch is still under way keeps its place until
- * that is over: what the launch may yet make for it counts against the pool's limit. Where the finisher is not the job that the open intent's flow waits for
- * (a ring, or a job of an older intent), that job is woken to find its step done.
+ * that is over: what the launch may yet make for it counts against the pool's limit.
+ * Where the finisher is not the job that the open intent's flow waits for (a ring, or a job of an older intent), that
+ * job is woken to find its step done.
  */
 const FINISH = `with ${ITEM}, ${LOCKED},
   can as materialized (
@@ -94,7 +95,8 @@ const FINISH = `with ${ITEM}, ${LOCKED},
     insert into outbox (kind, job, due_at)
       select 'wake', c.step || '.' || c.intent_id || '.0', c.now from can c
       where c.by <> c.step || '.' || c.intent_id || '.0'
-  )
+  ),
+  ${STALE}
   ${ANSWERS}`;
 
 /** Only a machine that nobody has claimed since it was seen, and that waits for no call, becomes ready. */
@@ -117,5 +119,6 @@ const BECOME_READY = `with ${ITEM}, ${LOCKED},
     insert into outbox (kind, job, due_at)
       select 'wake', 'provision.' || c.intent_id || '.0', c.now from can c
       where c.by <> 'provision.' || c.intent_id || '.0'
-  )
+  ),
+  ${STALE}
   ${ANSWERS}`;

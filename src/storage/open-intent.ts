@@ -1,7 +1,7 @@
 import { type IntentKind, OPENS_IN, mayReplace } from '../fleet/lifecycle.ts';
 import type { Act, Answer, Machine, MachineActs, OpenIntentAct } from '../fleet/store.ts';
 import type { Database, Sql } from './database.ts';
-import { machineColumns, toMachine } from './rows.ts';
+import { ENDING, machineColumns, toMachine } from './rows.ts';
 
 /**
  * Opens an intent or replaces a milder one, on the machine's locked row. An active lease on it goes to ending in the
@@ -74,7 +74,8 @@ const OPEN = `with opened as (
   )
   insert into outbox (kind, pool, machine_id, intent_id, due_at) select 'flow', pool, id, intent_id, $4 from upd`;
 
-const END_LEASE = `update lease set state = 'ending', outcome = $2, reason = $3, deadline_at = null, changed_at = $4
+const END_LEASE = `update lease set state = 'ending', outcome = $2, reason = $3, changed_at = $4,
+    deadline_at = $4::timestamptz + ${ENDING}
   where id = $1 and state = 'active'`;
 
 /** A wish that no call has been sent for ends at once; its batch, still open, goes on without it. */

@@ -2,7 +2,7 @@ import type { IntentKind, MachineState } from '../fleet/lifecycle.ts';
 import type { Answer, Machine, ReconcileActs } from '../fleet/store.ts';
 import type { Database, Sql } from './database.ts';
 import { cancelRequested, lockMachine, replaceIntent } from './open-intent.ts';
-import { toMachine, machineColumns } from './rows.ts';
+import { ENDING, machineColumns, toMachine } from './rows.ts';
 
 type RecoverAct = Parameters<ReconcileActs['recover']>[0];
 
@@ -100,5 +100,6 @@ const GIVE_UP = `update machine m set state = $2::text, batch_id = null, token =
     changed_by = $4, changed_at = $3
   where m.id = $1`;
 
-const EXPIRE = `update lease set state = 'ending', outcome = 'expired', reason = 'max-duration', deadline_at = null, changed_at = $2
+const EXPIRE = `update lease set state = 'ending', outcome = 'expired', reason = 'max-duration', changed_at = $2,
+    deadline_at = $2::timestamptz + ${ENDING}
   where id = $1 and state = 'active'`;

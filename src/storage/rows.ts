@@ -88,6 +88,9 @@ export function toBatch(row: Row, members: readonly Row[]): Batch {
   };
 }
 
+/** How long a lease may be ending: longer than its machine's stop and release, which have deadlines of their own. */
+export const ENDING = `interval '15 minutes'`;
+
 /** When a state that begins now is overdue; null where the pool sets it no deadline. */
 export function deadlineSql(now: string, deadlines: string, state: string): string {
   return `${now} + (${deadlines} ->> ${state})::double precision * interval '1 millisecond'`;

@@ -32,7 +32,7 @@ interface LeaseShown {
 }
 
 async function newestLease(): Promise<LeaseShown> {
-  const { body } = await fleet.send('ann', 'GET', '/v1/leases?limit=1');
+  const { body } = await fleet.send('ann', 'GET /v1/leases?limit=1');
   return body.leases[0];
 }
 
@@ -123,7 +123,7 @@ describe('with a machine', () => {
     const running = run(TELLS_SIGNALS, '--heartbeat-timeout', '1s');
     await running.said('started');
     const { id } = await newestLease();
-    await fleet.send('operator', 'POST', `/v1/leases/${id}/cancel`);
+    await fleet.send('operator', `POST /v1/leases/${id}/cancel`);
     const { code, out, err } = await running.ended;
     expect(code).toBe(75);
     expect(out).toContain('got TERM');
@@ -137,7 +137,7 @@ describe('with a machine', () => {
     const running = run(stubborn, '--heartbeat-timeout', '1s');
     await running.said('started');
     const { id } = await newestLease();
-    await fleet.send('operator', 'POST', `/v1/leases/${id}/cancel`);
+    await fleet.send('operator', `POST /v1/leases/${id}/cancel`);
     await running.said('ignored');
     const from = performance.now();
     const { code, err } = await running.ended;
@@ -153,7 +153,7 @@ describe('with a machine', () => {
     const { id } = await newestLease();
     const beaten = () => fleet.logged.some((line) => line.includes(`${id}/heartbeat`));
     await eventually(async () => beaten() || undefined);
-    await fleet.send('operator', 'POST', `/v1/leases/${id}/cancel`);
+    await fleet.send('operator', `POST /v1/leases/${id}/cancel`);
     running.kill('SIGTERM');
     const { code, err } = await running.ended;
     expect(code).toBe(75);

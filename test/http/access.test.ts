@@ -31,7 +31,7 @@ const PROTECTED = [
 
 test.each(PROTECTED)('%s %s needs a token', async (method, path) => {
   for (const authorization of ['', 'Bearer ', 'Bearer wrong', `Basic ${TOKENS.ann}`, TOKENS.ann]) {
-    const reply = await fleet.send(null, method, path, { headers: { authorization } });
+    const reply = await fleet.send(null, `${method} ${path}`, { headers: { authorization } });
     expect(reply.status).toBe(401);
     expect(reply.headers.get('www-authenticate')).toContain('Bearer');
     expect(reply.body.error).toMatchObject({ code: 'unauthorized', hint: expect.any(String) });
@@ -45,10 +45,10 @@ test('tokens are given as hashes, and one that is not is refused at the start', 
 });
 
 test('a path that does not exist is answered in the shape of every error', async () => {
-  const reply = await fleet.send('ann', 'GET', '/v1/nothing?secret=1');
+  const reply = await fleet.send('ann', 'GET /v1/nothing?secret=1');
   expect([reply.status, reply.body.error.code]).toEqual([404, 'no_such_route']);
-  expect((await fleet.send('ann', 'DELETE', '/v1/pools')).status).toBe(404);
-  expect((await fleet.send('ann', 'GET', '/v1/%zz')).body.error).toMatchObject({ hint: expect.any(String) });
+  expect((await fleet.send('ann', 'DELETE /v1/pools')).status).toBe(404);
+  expect((await fleet.send('ann', 'GET /v1/%zz')).body.error).toMatchObject({ hint: expect.any(String) });
 });
 
 test('what is no HTTP is answered and its connection closed', async () => {
@@ -64,8 +64,8 @@ test('what is no HTTP is answered and its connection closed', async () => {
 
 test('neither tokens nor queries nor idempotency keys are logged', async () => {
   const headers = { 'idempotency-key': 'a-private-key' };
-  await fleet.send('ann', 'POST', '/v1/leases?waitSeconds=0', { body: { pool: 'guests' }, headers });
-  await fleet.send(null, 'GET', '/v1/leases?token=a-secret', { headers: { authorization: 'Bearer stolen' } });
+  await fleet.send('ann', 'POST /v1/leases?waitSeconds=0', { body: { pool: 'guests' }, headers });
+  await fleet.send(null, 'GET /v1/leases?token=a-secret', { headers: { authorization: 'Bearer stolen' } });
   const log = fleet.logged.join('\n');
   expect(log).toContain('"owner":"ann"');
   for (const secret of [TOKENS.ann, 'a-private-key', 'a-secret', 'stolen', 'waitSeconds']) {
@@ -74,7 +74,7 @@ test('neither tokens nor queries nor idempotency keys are logged', async () => {
 });
 
 test('the description of the API is open, complete and made of the schemas that are enforced', async () => {
-  const { status, body } = await fleet.send(null, 'GET', '/openapi.json');
+  const { status, body } = await fleet.send(null, 'GET /openapi.json');
   expect(status).toBe(200);
   expect(body.openapi).toBe('3.1.0');
   const described = Object.keys(body.paths).toSorted();
@@ -103,32 +103,32 @@ test('the description of the API is open, complete and made of the schemas that 
 
 test('pools tell what they are and hold, but not what guests are started with', async () => {
   await fleet.addReadyMachine(guests);
-  const { body } = await fleet.send('bob', 'GET', '/v1/pools');
+  const { body } = await fleet.send('bob', 'GET /v1/pools');
   expect(body.pools.map((pool: { name: string }) => pool.name)).toEqual(['guests', 'spare']);
   const [first, spare] = body.pools;
   expect(first).toMatchObject({ platform: 'windows', max: 50, idleTimeoutSeconds: 600, maxUses: null });
   expect(first.machines).toMatchObject({ ready: expect.any(Number), deleting: 0 });
   expect(first.placements).toEqual([{ name: 'here', provider: 'memory' }]);
   expect(spare).toMatchObject({ minIdle: 1, maxUses: 5 });
-  expect((await fleet.send('bob', 'GET', '/v1/pools/spare')).body).toEqual(spare);
+  expect((await fleet.send('bob', 'GET /v1/pools/spare')).body).toEqual(spare);
   expect(JSON.stringify(body)).not.toContain('not for everybody');
 });
 
 test('a pool that does not exist is answered with those that do', async () => {
-  const reply = await fleet.send('bob', 'GET', '/v1/pools/spares');
+  const reply = await fleet.send('bob', 'GET /v1/pools/spares');
   expect([reply.status, reply.body.error.code]).toEqual([404, 'unknown_pool']);
   expect(reply.body.error.hint).toContain('guests, spare');
 });
 
 test('machines are listed by pool and state, and one tells its whole story', async () => {
   const machine = await fleet.addReadyMachine(guests);
-  const listed = await fleet.send('bob', 'GET', '/v1/machines?pool=guests&state=ready&limit=200');
+  const listed = await fleet.send('bob', 'GET /v1/machines?pool=guests&state=ready&limit=200');
   expect(listed.body.machines.map((each: { id: string }) => each.id)).toContain(machine.id);
-  expect((await fleet.send('bob', 'GET', '/v1/machines?pool=spare')).body).toEqual({
+  expect((await fleet.send('bob', 'GET /v1/machines?pool=spare')).body).toEqual({
     machines: [],
     next: null,
   });
-  const { body } = await fleet.send('bob', 'GET', `/v1/machines/${machine.id}`);
+  const { body } = await fleet.send('bob', `GET /v1/machines/${machine.id}`);
   expect(body).toMatchObject({ id: machine.id, state: 'ready', clean: true, intent: null, owed: null });
   const moves = body.timeline.map((entry: { from: string | null; to: string }) => [entry.from, entry.to]);
   expect(moves.at(0)).toEqual([null, 'requested']);
@@ -137,16 +137,16 @@ test('machines are listed by pool and state, and one tells its whole story', asy
 
 test('a machine that does not exist is told so', async () => {
   for (const id of ['7', '00000000-0000-4000-8000-000000000000']) {
-    const reply = await fleet.send('bob', 'GET', `/v1/machines/${id}`);
+    const reply = await fleet.send('bob', `GET /v1/machines/${id}`);
     expect([reply.status, reply.body.error.code]).toEqual([404, 'no_such_machine']);
   }
 });
 
 test('the status counts all and shows leases to whom they concern', async () => {
-  await fleet.send('ann', 'POST', '/v1/leases', { body: { pool: 'spare' } });
-  const anns = await fleet.send('ann', 'GET', '/v1/status');
-  const bobs = await fleet.send('bob', 'GET', '/v1/status');
-  const operators = await fleet.send('operator', 'GET', '/v1/status');
+  await fleet.send('ann', 'POST /v1/leases', { body: { pool: 'spare' } });
+  const anns = await fleet.send('ann', 'GET /v1/status');
+  const bobs = await fleet.send('bob', 'GET /v1/status');
+  const operators = await fleet.send('operator', 'GET /v1/status');
   expect(anns.body).toMatchObject({ version: '0.0.0-test', now: expect.any(String) });
   expect(anns.body.leaseCounts.pending).toBeGreaterThan(0);
   expect(anns.body.machineCounts.ready + anns.body.machineCounts.leased).toBe(anns.body.machines.length);
@@ -159,9 +159,9 @@ test('Redis away is told by readiness alone', async () => {
   const checks = { store: async () => undefined, redis: () => Promise.reject(new Error('refused')) };
   const other = await startFleet({ checks });
   try {
-    const reply = await other.send(null, 'GET', '/readyz');
+    const reply = await other.send(null, 'GET /readyz');
     expect([reply.status, reply.body]).toEqual([503, { ready: false, store: 'ok', redis: 'away' }]);
-    expect((await other.send('ann', 'GET', '/v1/pools')).status).toBe(200);
+    expect((await other.send('ann', 'GET /v1/pools')).status).toBe(200);
   } finally {
     await other.close();
   }

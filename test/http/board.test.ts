@@ -80,37 +80,39 @@ test('Bull Board has as many ways to write as this test knows', () => {
 test.each(writing)('%s %s is refused and changes nothing', async (method = '', path = '') => {
   const before = await snapshot();
   expect(Object.keys(before).length).toBeGreaterThan(5);
-  const reply = await fleet.send('operator', method, `/queues${path}`, { body: { force: true, name: 'x' } });
+  const reply = await fleet.send('operator', `${method} /queues${path}`, {
+    body: { force: true, name: 'x' },
+  });
   expect([reply.status, reply.body.error.code]).toEqual([405, 'read_only']);
   expect(await snapshot()).toEqual(before);
 });
 
 test('the board shows its queues and jobs to whoever has a token', async () => {
-  const { body } = await fleet.send('ann', 'GET', '/queues/api/queues?activeQueue=delete&status=failed');
+  const { body } = await fleet.send('ann', 'GET /queues/api/queues?activeQueue=delete&status=failed');
   const [shown] = body.queues;
   expect(shown).toMatchObject({ name: 'delete', readOnlyMode: true, allowRetries: false });
   expect(shown.counts).toMatchObject({ failed: 1, delayed: 1, waiting: 2 });
-  const job = await fleet.send('ann', 'GET', '/queues/api/queues/delete/failed-one');
+  const job = await fleet.send('ann', 'GET /queues/api/queues/delete/failed-one');
   expect(job.body.job.failedReason).toBe('the release has not succeeded');
 });
 
 test('nothing of the board is shown without a token', async () => {
   for (const path of ['', '/', '/api/queues', '/queue/delete', '/static/favicon-32x32.png']) {
-    expect((await fleet.send(null, 'GET', `/queues${path}`)).status).toBe(401);
+    expect((await fleet.send(null, `GET /queues${path}`)).status).toBe(401);
   }
-  const page = await fleet.send(null, 'GET', '/queues', { headers: { accept: 'text/html' } });
+  const page = await fleet.send(null, 'GET /queues', { headers: { accept: 'text/html' } });
   expect(page.headers.get('location')).toBe('/login');
 });
 
 test('its page loads its files from here and may load none from elsewhere', async () => {
-  const page = await fleet.send('ann', 'GET', '/queues');
+  const page = await fleet.send('ann', 'GET /queues');
   expect(page.status).toBe(200);
   expect(page.body).toContain('<base href="/queues/"');
   const policy = page.headers.get('content-security-policy') ?? '';
   expect(policy).toContain("default-src 'self'");
   expect(policy).not.toContain('http');
   const [, script] = /<script defer src="([^"]+)"/.exec(page.body) ?? [];
-  const file = await fleet.send('ann', 'GET', `/queues/${script}`);
+  const file = await fleet.send('ann', `GET /queues/${script}`);
   expect([file.status, file.headers.get('content-type')]).toEqual([
     200,
     expect.stringContaining('javascript'),

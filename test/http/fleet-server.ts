@@ -35,8 +35,8 @@ export interface Fleet {
   reads(): number;
   /** Everything logged, as JSON lines. */
   logged: string[];
-  /** Sends a request as somebody; JSON in, JSON out. */
-  send(who: Who | null, method: string, path: string, more?: Sent): Promise<Reply>;
+  /** Sends a request (`GET /path`) as somebody; JSON in, JSON out. */
+  send(who: Who | null, what: `${string} /${string}`, more?: Sent): Promise<Reply>;
   addPools(...pools: readonly Pool[]): Promise<void>;
   addReadyMachine(pool: Pool): Promise<Machine>;
   close(): Promise<void>;
@@ -116,7 +116,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     rung,
     reads: () => reads,
     logged,
-    send: (who, method, path, more) => send(`${url}${path}`, { method, who, ...more }),
+    send: (who, what, more) => send(url, { what, who, ...more }),
     addPools: (...pools) => storage.store.applyPools({ pools, now: new Date() }),
     addReadyMachine: (pool) => addReadyMachine(storage.store, pool),
     async close() {
@@ -128,9 +128,10 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
   };
 }
 
-async function send(url: string, act: Sent & { method: string; who: Who | null }): Promise<Reply> {
-  const response = await fetch(url, {
-    method: act.method,
+async function send(url: string, act: Sent & { what: string; who: Who | null }): Promise<Reply> {
+  const [method = '', path = ''] = act.what.split(' ', 2);
+  const response = await fetch(`${url}${path}`, {
+    method,
     redirect: 'manual',
     headers: {
       ...(act.who !== null && { authorization: `Bearer ${TOKENS[act.who]}` }),
@@ -182,37 +183,31 @@ async function addReadyMachine(store: Store, pool: Pool): Promise<Machine> {
   const now = new Date();
   const by = 'test';
   const until = new Date(now.getTime() + 60_000);
-  const [placement] = pool.placements;
-  const view = await store.viewPool(pool.name);
-  if (placement === undefined || view === undefined) throw new Error(`no pool ${pool.name}`);
-  const wish = { pool, placement: placement.name, count: 1, version: view.version, reason: 'test', now, by };
-  const [machine] = await store.provision(wish);
-  if (machine === undefined) throw new Error('no machine was provisioned');
+  const placement = there(pool.placements[0]);
+  const { version } = there(await store.viewPool(pool.name));
+  const wish = { pool, placement: placement.name, count: 1, version, reason: 'test', now, by };
+  const machine = there((await store.provision(wish))[0]);
   const act = { machine, by, now, deadlines: pool.deadlines };
-  const claimed = await store.claim({ ...act, step: 'provision', until });
-  const token = claimed.machine?.token ?? -1;
+  const { token } = there((await store.claim({ ...act, step: 'provision', until })).machine);
   const lane = { verb: 'launch', lane: machine, group: 'all', placement, closeAt: now, size: 1 } as const;
-  const { batch } = await store.join({ ...act, ...lane, token });
-  if (batch === undefined) throw new Error('the machine could not join a batch');
-  const closed = await store.closeBatch({ batch: batch.id, by, now, until });
-  const instance = `i-${machine}`;
-  await store.recordLook({
-    batch: batch.id,
-    token: closed?.token ?? -1,
-    by,
-    now,
-    pools: [pool],
-    look: {
-      handle: null,
-      holdsLane: false,
-      lookInMs: 0,
-      outcomes: {},
-      launched: [{ instance, state: 'running', address: '10.0.0.7' }],
-      settled: true,
-    },
-  });
-  const booting = await store.look(machine);
-  const ready = await store.becomeReady({ ...act, token: booting?.token ?? -1 });
-  if (!ready.granted) throw new Error(`the machine is ${booting?.state} and did not become ready`);
+  const batch = there((await store.join({ ...act, ...lane, token })).batch);
+  const closed = there(await store.closeBatch({ batch: batch.id, by, now, until }));
+  const look = {
+    handle: null,
+    holdsLane: false,
+    lookInMs: 0,
+    outcomes: {},
+    launched: [{ instance: `i-${machine}`, state: 'running', address: '10.0.0.7' }],
+    settled: true,
+  } as const;
+  await store.recordLook({ batch: batch.id, token: closed.token, by, now, pools: [pool], look });
+  const booting = there(await store.look(machine));
+  const ready = await store.becomeReady({ ...act, token: booting.token });
+  if (!ready.granted) throw new Error(`the machine is ${booting.state} and did not become ready`);
   return ready.machine;
+}
+
+function there<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw new Error('a step of making a machine ready was refused');
+  return value;
 }

@@ -13,13 +13,13 @@ beforeAll(async () => {
 afterAll(() => fleet.close());
 
 const request = (body: unknown, headers: Record<string, string> = {}) =>
-  fleet.send('ann', 'POST', '/v1/leases', { body, headers });
+  fleet.send('ann', 'POST /v1/leases', { body, headers });
 const lease = async (body: object = { pool: 'guests' }) => (await request(body)).body;
 
 /** Pending requests of one test would take the next one's machine. */
 async function clearRequests() {
-  const { body } = await fleet.send('operator', 'GET', '/v1/leases?state=pending&limit=200');
-  for (const { id } of body.leases) await fleet.send('operator', 'POST', `/v1/leases/${id}/cancel`);
+  const { body } = await fleet.send('operator', 'GET /v1/leases?state=pending&limit=200');
+  for (const { id } of body.leases) await fleet.send('operator', `POST /v1/leases/${id}/cancel`);
 }
 
 describe('requesting', () => {
@@ -62,7 +62,7 @@ describe('requesting', () => {
     const second = await request({ tags: ['office'], pool: 'guests' }, headers);
     expect([first.status, second.status]).toEqual([201, 200]);
     expect(second.body.id).toBe(first.body.id);
-    const { body } = await fleet.send('ann', 'GET', '/v1/leases?state=pending');
+    const { body } = await fleet.send('ann', 'GET /v1/leases?state=pending');
     expect(body.leases.filter((each: { id: string }) => each.id === first.body.id)).toHaveLength(1);
     await clearRequests();
   });
@@ -87,7 +87,7 @@ describe('requesting', () => {
   test('two owners may use the same key', async () => {
     const headers = { 'idempotency-key': 'three' };
     const mine = await request({ pool: 'guests' }, headers);
-    const theirs = await fleet.send('bob', 'POST', '/v1/leases', { body: { pool: 'guests' }, headers });
+    const theirs = await fleet.send('bob', 'POST /v1/leases', { body: { pool: 'guests' }, headers });
     expect(theirs.status).toBe(201);
     expect(theirs.body.id).not.toBe(mine.body.id);
     await clearRequests();
@@ -115,7 +115,7 @@ describe('requesting', () => {
     [{ platform: 'linux', arch: 'x86' }, 'no_pool_fits', 'arch', 'x64'],
     [{ platform: 'linux', tags: ['docker', 'gpu'] }, 'no_pool_fits', 'tags', 'ci, docker'],
     [{ tags: ['office', 'docker'] }, 'no_pool_fits', 'tags', 'ci, docker, office'],
-  ])('%j is refused at once as %s, naming %s and what is known', async (body, code, field, known) => {
+  ])('%j is refused at once as %s, naming %s and what is known', async (...[body, code, field, known]) => {
     const reply = await request(body);
     expect(reply.status).toBe(422);
     expect(reply.body.error).toMatchObject({ code, field });
@@ -155,7 +155,7 @@ describe('requesting', () => {
   test('a body that is no JSON, none at all, or too large is refused in the same shape', async () => {
     const wrong = await request('{"pool":');
     expect([wrong.status, wrong.body.error.code]).toEqual([400, 'invalid_json']);
-    const none = await fleet.send('ann', 'POST', '/v1/leases');
+    const none = await fleet.send('ann', 'POST /v1/leases');
     expect([none.status, none.body.error.code]).toEqual([400, 'invalid_request']);
     const form = await request('pool=guests', { 'content-type': 'text/plain' });
     expect([form.status, form.body.error.code]).toEqual([415, 'unsupported_media_type']);
@@ -168,24 +168,24 @@ describe('one lease', () => {
   test('is read by its owner and by an operator; to others it does not exist', async () => {
     const { id } = await lease();
     const path = `/v1/leases/${id}`;
-    expect((await fleet.send('ann', 'GET', path)).body.id).toBe(id);
-    expect((await fleet.send('operator', 'GET', path)).body.id).toBe(id);
+    expect((await fleet.send('ann', `GET ${path}`)).body.id).toBe(id);
+    expect((await fleet.send('operator', `GET ${path}`)).body.id).toBe(id);
     const body = { outcome: 'completed' };
     const foreign = [
-      await fleet.send('bob', 'GET', path),
-      await fleet.send('bob', 'POST', `${path}/heartbeat`),
-      await fleet.send('bob', 'POST', `${path}/complete`, { body }),
-      await fleet.send('bob', 'POST', `${path}/cancel`),
+      await fleet.send('bob', `GET ${path}`),
+      await fleet.send('bob', `POST ${path}/heartbeat`),
+      await fleet.send('bob', `POST ${path}/complete`, { body }),
+      await fleet.send('bob', `POST ${path}/cancel`),
     ];
     for (const reply of foreign)
       expect([reply.status, reply.body.error.code]).toEqual([404, 'no_such_lease']);
-    expect((await fleet.send('ann', 'GET', path)).body.state).toBe('pending');
+    expect((await fleet.send('ann', `GET ${path}`)).body.state).toBe('pending');
     await clearRequests();
   });
 
   test('with an id that is none of ours does not exist', async () => {
     for (const id of ['7', 'null', "1'--", '00000000-0000-4000-8000-000000000000']) {
-      const reply = await fleet.send('ann', 'GET', `/v1/leases/${encodeURIComponent(id)}`);
+      const reply = await fleet.send('ann', `GET /v1/leases/${encodeURIComponent(id)}`);
       expect([reply.status, reply.body.error.code]).toEqual([404, 'no_such_lease']);
     }
   });
@@ -193,35 +193,35 @@ describe('one lease', () => {
   test('that is pending takes no heartbeat and cannot be completed, but is cancelled', async () => {
     const { id } = await lease();
     const body = { outcome: 'completed' };
-    const beat = await fleet.send('ann', 'POST', `/v1/leases/${id}/heartbeat`);
-    const done = await fleet.send('ann', 'POST', `/v1/leases/${id}/complete`, { body });
+    const beat = await fleet.send('ann', `POST /v1/leases/${id}/heartbeat`);
+    const done = await fleet.send('ann', `POST /v1/leases/${id}/complete`, { body });
     expect([beat.status, beat.body.error.code]).toEqual([409, 'lease_pending']);
     expect([done.status, done.body.error.code]).toEqual([409, 'lease_pending']);
-    const cancelled = await fleet.send('ann', 'POST', `/v1/leases/${id}/cancel`);
+    const cancelled = await fleet.send('ann', `POST /v1/leases/${id}/cancel`);
     expect(cancelled.body).toMatchObject({ state: 'cancelled', outcome: 'cancelled' });
-    expect((await fleet.send('ann', 'POST', `/v1/leases/${id}/cancel`)).body).toEqual(cancelled.body);
+    expect((await fleet.send('ann', `POST /v1/leases/${id}/cancel`)).body).toEqual(cancelled.body);
   });
 
   test('that is active lives on with a heartbeat and rings for the work it leaves behind', async () => {
     await fleet.addReadyMachine(guests);
     const active = await lease({ pool: 'guests', heartbeatTimeoutSeconds: 30 });
     expect(active.state).toBe('active');
-    const kept = await fleet.send('ann', 'POST', `/v1/leases/${active.id}/heartbeat`);
+    const kept = await fleet.send('ann', `POST /v1/leases/${active.id}/heartbeat`);
     expect(kept.status).toBe(200);
     expect(Date.parse(kept.body.deadlineAt)).toBeGreaterThan(Date.parse(active.deadlineAt));
 
     fleet.rung.length = 0;
     const body = { outcome: 'completed' };
-    const ended = await fleet.send('ann', 'POST', `/v1/leases/${active.id}/complete`, { body });
+    const ended = await fleet.send('ann', `POST /v1/leases/${active.id}/complete`, { body });
     expect(ended.body).toMatchObject({ state: 'ending', outcome: 'completed' });
     expect(fleet.rung).toContain('nudge');
-    const machine = await fleet.send('ann', 'GET', `/v1/machines/${active.machine}`);
+    const machine = await fleet.send('ann', `GET /v1/machines/${active.machine}`);
     expect(machine.body).toMatchObject({ intent: { kind: 'recycle' }, owed: 'stop', lease: active.id });
 
     const other = { outcome: 'failed' };
-    const again = await fleet.send('ann', 'POST', `/v1/leases/${active.id}/complete`, { body: other });
+    const again = await fleet.send('ann', `POST /v1/leases/${active.id}/complete`, { body: other });
     expect([again.status, again.body.outcome]).toEqual([200, 'completed']);
-    const late = await fleet.send('ann', 'POST', `/v1/leases/${active.id}/heartbeat`);
+    const late = await fleet.send('ann', `POST /v1/leases/${active.id}/heartbeat`);
     expect(late.status).toBe(409);
     expect(late.body.error).toMatchObject({ code: 'lease_ended', outcome: 'completed' });
   });
@@ -230,7 +230,7 @@ describe('one lease', () => {
     await fleet.addReadyMachine(guests);
     const active = await lease({ pool: 'guests', heartbeatTimeoutSeconds: 1 });
     await fleet.store.expireLeases({ now: new Date(Date.now() + 2000), by: 'test', limit: 10 });
-    const late = await fleet.send('ann', 'POST', `/v1/leases/${active.id}/heartbeat`);
+    const late = await fleet.send('ann', `POST /v1/leases/${active.id}/heartbeat`);
     expect(late.status).toBe(409);
     expect(late.body.error).toMatchObject({ code: 'lease_ended', outcome: 'expired', reason: 'heartbeat' });
   });
@@ -238,7 +238,7 @@ describe('one lease', () => {
   test('is ended with an outcome that exists', async () => {
     const { id } = await lease();
     for (const body of [{ outcome: 'lost' }, { outcome: 'completed', why: 'x' }, {}]) {
-      expect((await fleet.send('ann', 'POST', `/v1/leases/${id}/complete`, { body })).status).toBe(400);
+      expect((await fleet.send('ann', `POST /v1/leases/${id}/complete`, { body })).status).toBe(400);
     }
     await clearRequests();
   });
@@ -248,27 +248,27 @@ describe('lists', () => {
   test('show their own leases, newest first, page by page', async () => {
     const made: string[] = [];
     for (let n = 0; n < 5; n += 1) {
-      const reply = await fleet.send('bob', 'POST', '/v1/leases', { body: { pool: 'guests' } });
+      const reply = await fleet.send('bob', 'POST /v1/leases', { body: { pool: 'guests' } });
       made.unshift(reply.body.id);
     }
     const seen: string[] = [];
     let cursor: string | null = '';
     for (let page = 0; page < 5 && cursor !== null; page += 1) {
       const after: string = cursor === '' ? '' : `&cursor=${cursor}`;
-      const { body } = await fleet.send('bob', 'GET', `/v1/leases?state=pending&limit=2${after}`);
+      const { body } = await fleet.send('bob', `GET /v1/leases?state=pending&limit=2${after}`);
       expect(body.leases.length).toBeLessThanOrEqual(2);
       seen.push(...body.leases.map((each: { id: string }) => each.id));
       cursor = body.next;
     }
     expect(seen).toEqual(made);
-    const others = await fleet.send('ann', 'GET', '/v1/leases?limit=200');
+    const others = await fleet.send('ann', 'GET /v1/leases?limit=200');
     expect(others.body.leases.every((each: { owner: string }) => each.owner === 'ann')).toBe(true);
     await clearRequests();
   });
 
   test('refuse states, limits and cursors that do not exist', async () => {
     for (const query of ['state=asleep', 'limit=0', 'limit=201', 'limit=x', 'cursor=7', 'colour=red']) {
-      const reply = await fleet.send('ann', 'GET', `/v1/leases?${query}`);
+      const reply = await fleet.send('ann', `GET /v1/leases?${query}`);
       expect([query, reply.status]).toEqual([query, 400]);
     }
   });

@@ -52,7 +52,7 @@ interface Timed {
 async function startWaiting(where: Fleet, path: string): Promise<{ answer: Promise<Timed> }> {
   const before = where.reads();
   const from = performance.now();
-  const answer = where.send('ann', 'GET', path).then((reply) => ({ reply, ms: performance.now() - from }));
+  const answer = where.send('ann', `GET ${path}`).then((reply) => ({ reply, ms: performance.now() - from }));
   // One look for the owner's sake and one by the wait itself.
   await until(() => where.reads() >= before + 2);
   return { answer };
@@ -65,7 +65,7 @@ async function serveNext(where: Fleet): Promise<void> {
 
 test('a waiting request is answered when its machine comes, long before the next poll', async () => {
   const slow = await another({ settings: { pollMs: 30_000 } });
-  const { body: lease } = await slow.send('ann', 'POST', '/v1/leases', { body });
+  const { body: lease } = await slow.send('ann', 'POST /v1/leases', { body });
   const waiting = await startWaiting(slow, `/v1/leases/${lease.id}?waitSeconds=25`);
   await serveNext(slow);
   const { reply, ms } = await waiting.answer;
@@ -75,7 +75,7 @@ test('a waiting request is answered when its machine comes, long before the next
 
 test('a request may wait in the same call that makes it', async () => {
   const before = fleet.reads();
-  const answer = fleet.send('ann', 'POST', '/v1/leases?waitSeconds=25', { body });
+  const answer = fleet.send('ann', 'POST /v1/leases?waitSeconds=25', { body });
   await until(() => fleet.reads() >= before + 2);
   await serveNext(fleet);
   const reply = await answer;
@@ -83,9 +83,9 @@ test('a request may wait in the same call that makes it', async () => {
 });
 
 test('a wait ends when its lease is cancelled by somebody else', async () => {
-  const { body: lease } = await fleet.send('ann', 'POST', '/v1/leases', { body });
+  const { body: lease } = await fleet.send('ann', 'POST /v1/leases', { body });
   const waiting = await startWaiting(fleet, `/v1/leases/${lease.id}?waitSeconds=25`);
-  await fleet.send('operator', 'POST', `/v1/leases/${lease.id}/cancel`);
+  await fleet.send('operator', `POST /v1/leases/${lease.id}/cancel`);
   expect((await waiting.answer).reply.body.state).toBe('cancelled');
 });
 
@@ -94,7 +94,7 @@ test.each([
   ['cannot be heard', broken],
 ])('where notifications %s, a change is seen by the next poll', async (_how, waits) => {
   const other = await another({ waits, settings: { pollMs: 200 } });
-  const { body: lease } = await other.send('ann', 'POST', '/v1/leases', { body });
+  const { body: lease } = await other.send('ann', 'POST /v1/leases', { body });
   const waiting = await startWaiting(other, `/v1/leases/${lease.id}?waitSeconds=25`);
   await serveNext(other);
   const { reply, ms } = await waiting.answer;
@@ -103,7 +103,7 @@ test.each([
 });
 
 test('a wait without a change answers with the lease as it is, no earlier than asked for', async () => {
-  const { body: lease } = await fleet.send('ann', 'POST', '/v1/leases', { body });
+  const { body: lease } = await fleet.send('ann', 'POST /v1/leases', { body });
   const { answer } = await startWaiting(fleet, `/v1/leases/${lease.id}?waitSeconds=1.5`);
   const { reply, ms } = await answer;
   expect([reply.status, reply.body.state]).toEqual([200, 'pending']);
@@ -113,17 +113,17 @@ test('a wait without a change answers with the lease as it is, no earlier than a
 test('notifications that mean nothing do not turn a wait into a busy loop', async () => {
   const chatty: LeaseWaits = { until: async () => undefined };
   const other = await another({ waits: chatty });
-  const { body: lease } = await other.send('ann', 'POST', '/v1/leases', { body });
+  const { body: lease } = await other.send('ann', 'POST /v1/leases', { body });
   const before = other.reads();
   const from = performance.now();
-  await other.send('ann', 'GET', `/v1/leases/${lease.id}?waitSeconds=1`);
+  await other.send('ann', `GET /v1/leases/${lease.id}?waitSeconds=1`);
   expect(performance.now() - from).toBeGreaterThanOrEqual(1000);
   expect(other.reads() - before).toBeLessThan(30);
 });
 
 test('a wait longer than a minute is refused', async () => {
-  const { body: lease } = await fleet.send('ann', 'POST', '/v1/leases', { body });
-  const reply = await fleet.send('ann', 'GET', `/v1/leases/${lease.id}?waitSeconds=61`);
+  const { body: lease } = await fleet.send('ann', 'POST /v1/leases', { body });
+  const reply = await fleet.send('ann', `GET /v1/leases/${lease.id}?waitSeconds=61`);
   expect(reply.body.error).toMatchObject({ field: 'waitSeconds', rule: 'maximum' });
 });
 
@@ -143,19 +143,19 @@ test('a client that goes away ends its wait', async () => {
   await until(() => signals.length > 0);
   expect(signals.map((signal) => signal.aborted)).toEqual([false]);
   gone.abort();
-  await expect(answer).rejects.toThrow();
+  await expect(answer).rejects.toThrow(/abort/);
   await until(() => signals.every((signal) => signal.aborted));
 });
 
 test('a stop answers waiting clients at once with their lease as it is, and takes no more', async () => {
   const other = await another({ settings: { pollMs: 30_000 } });
-  const { body: lease } = await other.send('ann', 'POST', '/v1/leases', { body });
+  const { body: lease } = await other.send('ann', 'POST /v1/leases', { body });
   const waiting = await startWaiting(other, `/v1/leases/${lease.id}?waitSeconds=60`);
   const from = performance.now();
   await other.server.stop();
   const { reply } = await waiting.answer;
   expect(performance.now() - from).toBeLessThan(5000);
   expect([reply.status, reply.body.state]).toEqual([200, 'pending']);
-  await expect(other.send('ann', 'GET', '/healthz')).rejects.toThrow();
+  await expect(other.send('ann', 'GET /healthz')).rejects.toThrow(/fetch failed/);
   await other.server.stop();
 });

@@ -217,7 +217,9 @@ async function describe(fleet: Fleet): Promise<string> {
   const machines = await fleet.sql(
     `select id, state, intent_kind, intent_id, owed, token, claimed_until, batch_id, ring, failure from machine`,
   );
-  const batches = await fleet.sql(`select id, verb, state, token, claimed_until, look_at, failure from batch`);
+  const batches = await fleet.sql(
+    `select id, verb, state, token, claimed_until, look_at, failure from batch`,
+  );
   const outbox = await fleet.sql(`select kind, job, step, ring, tries from outbox`);
   const jobs = await Promise.all(
     (['stop', 'release', 'delete', 'provision', 'batch'] as const).map(async (name) => {

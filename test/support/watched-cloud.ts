@@ -187,7 +187,17 @@ const EFFECTS = {
 function toEffectRecord(effect: WatchedEffect, calls: readonly WatchedCall[]): HistoryRecord {
   const { instance, at } = effect;
   const cause = calls.findLastIndex(
-    (call) => call.verb === effect.verb && call.at <= at && (call.batch === effect.batch || call.instances.includes(instance)),
+    (call) =>
+      call.verb === effect.verb &&
+      call.at <= at &&
+      (call.batch === effect.batch || call.instances.includes(instance)),
   );
-  return { type: 'effect', cloud: 'memory', at, instance, effect: EFFECTS[effect.verb], requestId: `call-${cause}` };
+  return {
+    type: 'effect',
+    cloud: 'memory',
+    at,
+    instance,
+    effect: EFFECTS[effect.verb],
+    requestId: `call-${cause}`,
+  };
 }

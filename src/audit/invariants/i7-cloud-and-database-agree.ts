@@ -13,9 +13,10 @@ import { openVerdict, type OpenVerdict, type Verdict } from '../verdict.ts';
  *   without an instance names one.
  * - A machine whose row was not deleted by then is in the end record; an instance whose row does not say gone by then
  *   is in the cloud.
+ * - An instance that was launched and is not in the cloud has ended there: it was deleted or evicted.
  *
  * Checked: each instance, disk, network card and address in the cloud, each machine of the end record, each machine
- * and each instance whose row says that it still exists.
+ * and each instance whose row says that it still exists, and each instance that a cloud has ever launched by then.
  */
 export function cloudAndDatabaseAgree(timeline: Timeline): Verdict {
   const open = openVerdict('I7');
@@ -31,6 +32,7 @@ function judgeEnd(timeline: Timeline, open: OpenVerdict, end: EndRecord): void {
   judgeMachines(judging);
   judgeMachineRows(judging);
   judgeInstanceRows(judging);
+  judgeLaunched(judging);
 }
 
 interface Judging {
@@ -102,5 +104,19 @@ function judgeInstanceRows({ timeline, open, end, say }: Judging): void {
     open.count();
     if (instances.has(instance)) continue;
     say(instance, `instance ${instance} is on record as existing, but not in the cloud`, last);
+  }
+}
+
+function judgeLaunched({ timeline, open, end, say }: Judging): void {
+  const here = new Set(end.cloud.instances);
+  for (const [instance, effects] of timeline.effectsOn) {
+    const until = effects.filter((effect) => effect.at <= end.at);
+    const launched = until.find((effect) => effect.effect === 'launched');
+    if (launched === undefined) continue;
+    open.count();
+    const hasEnded = until.some(({ effect }) => effect === 'deleted' || effect === 'evicted');
+    if (!hasEnded && !here.has(instance)) {
+      say(instance, `instance ${instance} was launched, never ended, and is not listed`, launched);
+    }
   }
 }

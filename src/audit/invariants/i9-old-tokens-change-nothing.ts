@@ -13,7 +13,7 @@ import { openVerdict, type OpenVerdict, type Verdict } from '../verdict.ts';
  * A takeover that stays in its state is seen only by its raised token; one that fails to raise it cannot be told from
  * another write of the same holder.
  *
- * Checked: each stale write.
+ * Checked: each stale write, and each claim.
  */
 export function oldTokensChangeNothing(timeline: Timeline): Verdict {
   const open = openVerdict('I9');
@@ -45,6 +45,7 @@ function judgePairs<T extends Write>(
 ): void {
   let before: T | undefined;
   for (const record of records) {
+    if (before !== undefined && isClaim(record, before)) open.count();
     const message = before === undefined ? undefined : slipOf(record, before);
     if (message !== undefined && before !== undefined) {
       const subject = record.type === 'machine' ? record.machine : record.batch;
@@ -54,12 +55,16 @@ function judgePairs<T extends Write>(
   }
 }
 
+function isClaim(record: Write, before: Write): boolean {
+  if (record.type !== 'machine' || before.type !== 'machine') return false;
+  return record.to !== before.to && CLAIMED_STATES.has(record.to);
+}
+
 function machineSlip(record: MachineRecord, before: MachineRecord): string | undefined {
   const name = `machine ${record.machine}`;
   if (record.token < before.token)
     return `${name}: its token went down from ${before.token} to ${record.token}`;
-  const isClaim = record.to !== before.to && CLAIMED_STATES.has(record.to);
-  if (!isClaim || record.token > before.token) return undefined;
+  if (!isClaim(record, before) || record.token > before.token) return undefined;
   return `${name}: ${record.to} was claimed without raising the token ${before.token}`;
 }
 

@@ -1,6 +1,5 @@
-import type { MachineRow } from './rows.ts';
+import type { BellRow, MachineRow } from './rows.ts';
 import type { Tables } from './tables.ts';
-import type { BellRow } from './rows.ts';
 
 type Ringing = BellRow extends infer Row
   ? Row extends BellRow
@@ -10,7 +9,7 @@ type Ringing = BellRow extends infer Row
 
 /** Writes down, in the act that makes it necessary, what the queues are to be told. */
 export function ring(tables: Tables, bell: Ringing, now: Date): void {
-  const n = (tables.bells.all().at(-1)?.n ?? tables.history.length) + 1;
+  const n = tables.count();
   tables.bells.put({ ...bell, id: String(n), n, dueAt: now, tries: 0 });
 }
 
@@ -26,7 +25,10 @@ export function wake(tables: Tables, job: string, now: Date): void {
 }
 
 /** The job of the open intent's flow for a step, where somebody else has done it. */
-export function wakeFlow(tables: Tables, from: { step: string; intent: string | null; by: string; now: Date }): void {
+export function wakeFlow(
+  tables: Tables,
+  from: { step: string; intent: string | null; by: string; now: Date },
+): void {
   const job = `${from.step}.${from.intent}.0`;
   if (from.by !== job) wake(tables, job, from.now);
 }

@@ -15,7 +15,17 @@ export function createChangeLog(history: HistoryEntry[], clock: Clock) {
       const { pool, placement, token, intent, intentKind, lease, batch, instance, clean } = row;
       history.push({
         ...{ type: 'machine', ...commit(row.changedAt), machine: row.id, pool, placement },
-        ...{ from: before?.state ?? null, to: row.state, token, intent, intentKind, lease, batch, instance, clean },
+        ...{
+          from: before?.state ?? null,
+          to: row.state,
+          token,
+          intent,
+          intentKind,
+          lease,
+          batch,
+          instance,
+          clean,
+        },
         ...{ deadlineAt: row.deadlineAt?.getTime() ?? null, by: row.changedBy },
       });
     },

@@ -30,7 +30,8 @@ export function createFences(tables: Tables, fenced: boolean) {
     },
     lease(before: LeaseRow | undefined, row: LeaseRow): void {
       if (row.machine !== null) touched.add(row.machine);
-      const isLawful = before === undefined || before.state === row.state || isLeaseMove(before.state, row.state);
+      const isLawful =
+        before === undefined || before.state === row.state || isLeaseMove(before.state, row.state);
       refuse(!isLawful, moved('lease', before, row));
       for (const wrong of wrongLease(before, row)) refuse(true, `lease ${row.id}: ${wrong}`);
     },
@@ -47,25 +48,38 @@ export function createFences(tables: Tables, fenced: boolean) {
     instance(before: InstanceRow | undefined, row: InstanceRow): void {
       if (before === undefined) return;
       const isPardoned = before.condemnedAt !== null && row.condemnedAt === null;
-      const isAdoptedCondemned = before.condemnedAt !== null && before.machine === null && row.machine !== null;
+      const isAdoptedCondemned =
+        before.condemnedAt !== null && before.machine === null && row.machine !== null;
       const isTaken = before.machine !== null && row.machine !== null && before.machine !== row.machine;
-      refuse(isPardoned || isAdoptedCondemned || isTaken, `instance ${row.id} keeps its machine and its sentence`);
+      refuse(
+        isPardoned || isAdoptedCondemned || isTaken,
+        `instance ${row.id} keeps its machine and its sentence`,
+      );
     },
     /** Both sides of a hold are judged once a transaction has made both of its writes. */
     holds(): void {
       for (const machine of touched) {
-        const holders = tables.leases.where((each) => each.machine === machine && HOLDING.includes(each.state));
+        const holders = tables.leases.where(
+          (each) => each.machine === machine && HOLDING.includes(each.state),
+        );
         refuse(holders.length > 1, `machine ${machine} is held by ${holders.length} leases`);
         const state = tables.machines.get(machine)?.state;
         const hasSlot = state !== undefined && isHeld(state);
-        refuse(holders.length > 0 && !hasSlot, `lease ${holders[0]?.id} holds machine ${machine}, which is ${state}`);
+        refuse(
+          holders.length > 0 && !hasSlot,
+          `lease ${holders[0]?.id} holds machine ${machine}, which is ${state}`,
+        );
       }
       touched.clear();
     },
   };
 }
 
-function moved(what: string, before: { id: string; state: string } | undefined, row: { state: string }): string {
+function moved(
+  what: string,
+  before: { id: string; state: string } | undefined,
+  row: { state: string },
+): string {
   return `${what} ${before?.id} may not go from ${before?.state} to ${row.state}`;
 }
 
@@ -97,6 +111,7 @@ function* wrongLease(before: LeaseRow | undefined, row: LeaseRow): Generator<str
   if (before === undefined) return;
   if (before.machine !== null && row.machine !== before.machine) yield 'it keeps its machine';
   if (before.outcome === null) return;
-  const isKept = row.outcome === before.outcome && (row.state === before.state || row.state === before.outcome);
+  const isKept =
+    row.outcome === before.outcome && (row.state === before.state || row.state === before.outcome);
   if (!isKept) yield 'an ending lease becomes the outcome it shows';
 }

@@ -26,6 +26,8 @@ export interface Tables {
   members: Table<MemberRow>;
   instances: Table<InstanceRow>;
   bells: Table<BellRow>;
+  /** A number that goes up. */
+  count(): number;
   /** Every logged write, in order. */
   history: HistoryEntry[];
   /** Runs `work` as a whole or not at all: what the fences refuse is taken back. */
@@ -39,6 +41,7 @@ export interface Tables {
 export function createTables(options: { clock: Clock; fenced: boolean }): Tables {
   const journal = createJournal();
   const history: HistoryEntry[] = [];
+  let counted = 0;
   const tables: Tables = {
     pools: createTable<PoolRow>(journal),
     placements: createTable<PlacementRow>(journal),
@@ -64,6 +67,7 @@ export function createTables(options: { clock: Clock; fenced: boolean }): Tables
       log.instance(row);
     }),
     history,
+    count: () => (counted += 1),
     transaction(work) {
       const length = history.length;
       return journal.transaction(() => {

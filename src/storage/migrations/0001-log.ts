@@ -2,7 +2,7 @@
 export const LOG = [
   `create table transition (
     seq bigint generated always as identity primary key,
-    entity text not null check (entity in ('machine', 'lease', 'batch', 'instance', 'owed')),
+    entity text not null check (entity in ('machine', 'lease', 'batch', 'instance', 'owed', 'stale')),
     subject text not null,
     machine_id uuid,
     pool text,
@@ -18,6 +18,7 @@ export const LOG = [
     flag boolean,
     outcome text,
     deadline_at timestamptz,
+    detail jsonb,
     by text,
     at timestamptz not null
   )`,

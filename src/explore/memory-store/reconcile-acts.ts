@@ -1,0 +1,104 @@
+import type { ReconcileActs, Ring } from '../../fleet/store.ts';
+import { ring as ringBell } from './bells.ts';
+import { byOrder, isFree, isPast, latestOf } from './due.ts';
+import { atomic, type Memory } from './memory.ts';
+import { recover } from './recover.ts';
+import type { BatchRow, MachineRow } from './rows.ts';
+import { sweep } from './sweep.ts';
+import type { Table } from './table.ts';
+
+export function createReconcileActs(memory: Memory): ReconcileActs {
+  const { tables } = memory;
+  return {
+    overdueMachines: ({ now, limit }) => {
+      const overdue = tables.machines.where((each) => isPast(each.deadlineAt, now));
+      const longestFirst = overdue.toSorted(byOrder((each) => [each.deadlineAt?.getTime() ?? 0]));
+      return Promise.resolve(longestFirst.slice(0, limit));
+    },
+    recover: atomic(memory, recover),
+    unattended: atomic(memory, unattended),
+    ringAgain: atomic(memory, ringAgain),
+    sweep: atomic(memory, sweep),
+    purge: atomic(memory, purge),
+  };
+}
+
+interface Looking {
+  now: Date;
+  before: Date;
+  limit: number;
+}
+
+function unattended({ tables }: Memory, act: Looking): readonly Ring[] {
+  const steps = tables.machines
+    .where((each) => each.owed !== null && each.batch === null && each.changedAt <= act.before)
+    .filter((each) => isFree(each.claimedUntil, act.now) && isFree(each.rungAt, act.before))
+    .toSorted(byOrder((each) => [each.changedAt.getTime()]));
+  const batches = tables.batches
+    .where(
+      (each) => each.endedAt === null && latestOf(each.changedAt, each.closeAt, each.lookAt) <= act.before,
+    )
+    .filter((each) => isFree(each.claimedUntil, act.now) && isFree(each.rungAt, act.before))
+    .toSorted(byOrder((each) => [each.openedAt.getTime()]));
+  return [...steps.slice(0, act.limit).map(toStepRing), ...batches.slice(0, act.limit).map(toBatchRing)];
+}
+
+function toStepRing(row: MachineRow): Ring {
+  return {
+    ...{ kind: 'step', machine: row.id, batch: null, pool: row.pool, intent: row.intent, step: row.owed },
+    ring: row.ring,
+    since: latestOf(row.changedAt, row.claimedUntil),
+  };
+}
+
+function toBatchRing(row: BatchRow): Ring {
+  return {
+    ...{ kind: 'batch', machine: null, batch: row.id, pool: '', intent: null, step: null },
+    ring: row.ring,
+    since: latestOf(row.changedAt, row.closeAt, row.claimedUntil, row.lookAt),
+  };
+}
+
+/** Raises the ring, unless somebody has claimed it, or rung it, meanwhile. */
+function ringAgain({ tables }: Memory, { ring, now }: { ring: Ring; now: Date }): boolean {
+  if (ring.kind === 'batch') {
+    const row = ring.batch === null ? undefined : tables.batches.get(ring.batch);
+    if (row?.ring !== ring.ring || row.endedAt !== null || !isFree(row.claimedUntil, now)) return false;
+    tables.batches.put({ ...row, ring: row.ring + 1, rungAt: now });
+    ringBell(tables, { kind: 'batch', batch: row.id, ring: row.ring + 1 }, now);
+    return true;
+  }
+  const row = ring.machine === null ? undefined : tables.machines.get(ring.machine);
+  if (row === undefined || row.intent === null || row.owed === null || !isStillOwed(row, ring, now))
+    return false;
+  tables.machines.put({ ...row, ring: row.ring + 1, rungAt: now });
+  const { id: machine, pool, intent, owed: step } = row;
+  ringBell(tables, { kind: 'step', machine, pool, intent, step, ring: row.ring + 1 }, now);
+  return true;
+}
+
+function isStillOwed(row: MachineRow, ring: Ring, now: Date): boolean {
+  if (row.intent !== ring.intent || row.owed !== ring.step || row.ring !== ring.ring) return false;
+  return row.batch === null && isFree(row.claimedUntil, now);
+}
+
+/** Instances before machines before batches: each is kept while something that may still matter names it. */
+function purge({ tables }: Memory, act: { before: Date; limit: number }): number {
+  const isOld = (at: Date | null): boolean => at !== null && at < act.before;
+  const drop = <Row extends { id: string }>(table: Table<Row>, isDone: (row: Row) => boolean): number => {
+    const old = table.where(isDone).slice(0, act.limit);
+    for (const row of old) table.drop(row.id);
+    return old.length;
+  };
+  const instances = drop(tables.instances, (each) => isOld(each.goneAt));
+  const named = new Set(tables.instances.where((each) => each.goneAt === null).map((each) => each.machine));
+  const machines = drop(
+    tables.machines,
+    (each) => each.state === 'deleted' && isOld(each.stateSince) && !named.has(each.id),
+  );
+  const waitedFor = new Set(tables.machines.all().map((each) => each.batch));
+  const batches = drop(tables.batches, (each) => isOld(each.endedAt) && !waitedFor.has(each.id));
+  drop(tables.members, (each) => !tables.batches.get(each.batch) || !tables.machines.get(each.machine));
+  drop(tables.intents, (each) => tables.machines.get(each.machine) === undefined);
+  return instances + machines + batches + drop(tables.leases, (each) => isOld(each.endedAt));
+}

@@ -1,0 +1,63 @@
+import type { IntentKind, MachineState } from '../../fleet/lifecycle.ts';
+import type { Answer, ReconcileActs } from '../../fleet/store.ts';
+import { after } from './due.ts';
+import type { Memory } from './memory.ts';
+import { cancelRequested, replaceIntent } from './open-intent.ts';
+import { type MachineRow, memberKey } from './rows.ts';
+import type { Tables } from './tables.ts';
+
+type RecoverAct = Parameters<ReconcileActs['recover']>[0];
+
+/** States in which what is owed is only rung again, or tried again: nothing has gone wrong with the machine itself. */
+const TRIES_AGAIN: readonly MachineState[] = ['stopped', 'released', 'deleting'];
+
+/** The named recovery of a state's deadline; every one of them sets the next. */
+export function recover(memory: Memory, act: RecoverAct): Answer {
+  const { tables } = memory;
+  const machine = tables.machines.get(act.machine);
+  if (machine?.deadlineAt?.getTime() !== act.seenDeadline.getTime() || machine.state === 'deleted') {
+    return { granted: false, machine };
+  }
+  if (machine.state === 'requested') return cancelRequested(memory, act);
+  const isEnding = machine.state === 'leased' && machine.intent !== null;
+  if (machine.state === 'leased' && !isEnding) expire(tables, machine.lease, act.now);
+  const hardened = isEnding || TRIES_AGAIN.includes(machine.state) ? machine : harden(memory, machine, act);
+  return { granted: true, machine: giveUp(tables, hardened, act) };
+}
+
+function expire(tables: Tables, lease: string | null, now: Date): void {
+  const row = lease === null ? undefined : tables.leases.get(lease);
+  if (row?.state !== 'active') return;
+  const ending = { outcome: 'expired', reason: 'max-duration', deadlineAt: null, changedAt: now } as const;
+  tables.leases.put({ ...row, ...ending, state: 'ending' });
+}
+
+/** The intent becomes a retire; an open quarantine of a stop stays, and one kept too long ends. */
+function harden(memory: Memory, machine: MachineRow, act: RecoverAct): MachineRow {
+  const stays: readonly IntentKind[] =
+    machine.state === 'quarantined' ? ['retire'] : ['retire', 'quarantine'];
+  if (machine.intentKind !== null && stays.includes(machine.intentKind)) return machine;
+  const reason = `${machine.state} past its deadline`;
+  return replaceIntent(memory, { kind: 'retire', reason, now: act.now, by: act.by, seen: machine });
+}
+
+/** Leaves its batch, which goes on for its own sake; the token goes up, so that a late answer changes nothing here. */
+function giveUp(tables: Tables, machine: MachineRow, act: RecoverAct): MachineRow {
+  if (machine.batch !== null) {
+    const member = tables.members.get(memberKey(machine.batch, machine.id));
+    if (member?.state === 'pending') tables.members.put({ ...member, state: 'given-up' });
+  }
+  const next = machine.state === 'stopping' ? 'stopped' : machine.state;
+  const pauseS = Math.min(3600, 60 * 2 ** Math.min(machine.failures, 6));
+  const extraMs = machine.state === 'deleting' ? (act.deadlines.deleting ?? 0) : 0;
+  const row: MachineRow = {
+    ...machine,
+    ...{ state: next, batch: null, token: machine.token + 1, claimedUntil: null, claimedBy: null },
+    stateSince: next === machine.state ? machine.stateSince : act.now,
+    failures: machine.failures + 1,
+    deadlineAt: after(act.now, pauseS * 1000 + extraMs),
+    ...{ changedBy: act.by, changedAt: act.now },
+  };
+  tables.machines.put(row);
+  return row;
+}
