@@ -6,17 +6,45 @@ import { LEASE_SELECT, toLease } from './rows.ts';
 /** A look that found both sides but paired none met another match at work; it soon ends, so look again. */
 const TRIES = 10;
 
-/** Pairs pending requests with ready machines; run the moment either appears. */
-export function createMatch(database: Database): LeaseActs['match'] {
-  return async (act) => {
-    for (let tries = 0; tries < TRIES; tries += 1) {
-      const [row] = await database.query(MATCH, [act.pool.name, act.now, act.by, act.limit]);
-      const leases = (row?.['leases'] ?? []) as string[];
-      if (leases.length > 0) return readLeases(database, leases);
-      if (row?.['both'] !== true) return [];
-    }
-    return [];
+type Match = LeaseActs['match'];
+
+/**
+ * Pairs pending requests with ready machines; run the moment either appears. Of a burst of requests for one pool all
+ * that come while a match runs share the next one: it begins after each of them was written, which is all they need.
+ */
+export function createMatch(database: Database): Match {
+  const running = new Map<string, ReturnType<Match>>();
+  const waiting = new Map<string, ReturnType<Match>>();
+  const begin = (act: Parameters<Match>[0]): ReturnType<Match> => {
+    const match = matchOnce(database, act).finally(() => running.delete(act.pool.name));
+    running.set(act.pool.name, match);
+    return match;
   };
+  return (act) => {
+    const { name } = act.pool;
+    const current = running.get(name);
+    if (current === undefined) return begin(act);
+    const shared = waiting.get(name);
+    if (shared !== undefined) return shared;
+    const next = current
+      .catch(() => undefined)
+      .then(() => {
+        waiting.delete(name);
+        return begin(act);
+      });
+    waiting.set(name, next);
+    return next;
+  };
+}
+
+async function matchOnce(database: Database, act: Parameters<Match>[0]): ReturnType<Match> {
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const [row] = await database.query(MATCH, [act.pool.name, act.now, act.by, act.limit]);
+    const leases = (row?.['leases'] ?? []) as string[];
+    if (leases.length > 0) return readLeases(database, leases);
+    if (row?.['both'] !== true) return [];
+  }
+  return [];
 }
 
 async function readLeases(database: Database, leases: readonly string[]): Promise<readonly Lease[]> {
@@ -28,14 +56,18 @@ async function readLeases(database: Database, leases: readonly string[]): Promis
  * ready the longest first. A machine with an open intent is not ready to anybody. `both` tells whether, in this very
  * snapshot, there was something on both sides: of two matches that got in each other's way the later one sees it.
  */
-const MATCH = `with wanted as (
+const MATCH = `with ready as materialized (
+    select count(*) as machines from machine where pool = $1 and state = 'ready' and intent_kind is null
+  ),
+  holding as (select owner, count(*) as leases from lease where held is not null group by owner),
+  wanted as (
     select id, priority, requested_at, holding + row_number() over (partition by owner, priority order by requested_at, id) as turn
     from (
-      select l.id, l.owner, l.priority, l.requested_at,
-        (select count(*) from lease h where h.owner = l.owner and h.held is not null) as holding
-      from lease l where l.state = 'pending' and $1 = any(l.pools) and l.deadline_at > $2
+      select l.id, l.owner, l.priority, l.requested_at, coalesce(h.leases, 0) as holding
+      from lease l left join holding h on h.owner = l.owner
+      where l.state = 'pending' and $1 = any(l.pools) and l.deadline_at > $2 and (select machines from ready) > 0
     ) pending
-    order by priority desc, turn, requested_at, id limit $4
+    order by priority desc, turn, requested_at, id limit (select least(machines, $4) from ready)
   ),
   asked as materialized (
     select l.id, row_number() over (order by w.priority desc, w.turn, w.requested_at, w.id) as n
@@ -62,5 +94,5 @@ const MATCH = `with wanted as (
     from held h where m.id = h.machine_id returning m.id
   )
   select (select coalesce(array_agg(id::text), '{}') from held) as leases, (select count(*) from leased) as machines,
-    exists (select from lease where state = 'pending' and $1 = any(pools) and deadline_at > $2)
-      and exists (select from machine where pool = $1 and state = 'ready' and intent_kind is null) as both`;
+    (select machines from ready) > 0
+      and exists (select from lease where state = 'pending' and $1 = any(pools) and deadline_at > $2) as both`;

@@ -25,12 +25,12 @@ export interface Storage {
 
 /** Opens a migrated database: hot guarded writes as statements, cold paths through MikroORM's unit of work. */
 export async function createStorage(options: { url: string; connections?: number }): Promise<Storage> {
-  const connections = options.connections ?? 8;
+  const connections = options.connections ?? 10;
   const database = createDatabase({ url: options.url, connections, statementTimeoutMs: 30_000 });
   const orm = await MikroORM.init({
     clientUrl: options.url,
     entities: [...ENTITIES],
-    pool: { min: 0, max: 2 },
+    pool: { min: 0, max: 4 },
     logger: () => undefined,
     ensureDatabase: false,
   });

@@ -20,6 +20,7 @@ export interface BurstOptions {
   now(): number;
   /** Bounds the whole burst. */
   withinMs: number;
+  onFailure(line: string): void;
 }
 
 export interface Burst {
@@ -67,14 +68,17 @@ async function runTask(run: TaskRun): Promise<Fate> {
   const { client, task, told, counts, deadline: signal } = run;
   await pause((task.arrivalSeconds * 1000) / run.speed, signal);
   counts.waiting += 1;
+  let at: 'waiting' | 'holding' = 'waiting';
   try {
     const { pool, ...rest } = task.selector;
     const selector = { ...(pool === undefined ? {} : { pool }), ...rest, tags: [...(rest.tags ?? [])] };
     const asked = told(await client.requestLease({ ...selector, priority: task.priority }, { signal }));
     const lease = told(await client.waitForLease(asked.id, { timeoutMs: run.withinMs, signal }));
+    if (lease.state !== 'active')
+      return fail(run, at, `lease ${lease.id} is ${lease.state} (${lease.reason ?? 'no reason'})`);
     counts.waiting -= 1;
-    if (lease.state !== 'active') return fail(counts);
     counts.holding += 1;
+    at = 'holding';
     await hold(run, lease.id);
     told(await client.complete(lease.id, 'completed', { signal }));
     counts.holding -= 1;
@@ -82,14 +86,15 @@ async function runTask(run: TaskRun): Promise<Fate> {
     return 'completed';
   } catch (error) {
     if (signal.aborted) return 'stuck';
-    counts.failed += 1;
-    if (error instanceof Error) return 'failed';
+    if (error instanceof Error) return fail(run, at, error.message);
     throw error;
   }
 }
 
-function fail(counts: Counts): Fate {
-  counts.failed += 1;
+function fail(run: TaskRun, at: 'waiting' | 'holding', why: string): Fate {
+  run.counts[at] -= 1;
+  run.counts.failed += 1;
+  run.onFailure(`task of line ${run.task.line} failed: ${why}`);
   return 'failed';
 }
 

@@ -195,6 +195,7 @@ async function runBurst(on: BurstRun): Promise<number> {
     speed: run.options.speed,
     now: Date.now,
     withinMs: BURST_WITHIN_MS,
+    onFailure: run.say,
   });
   const stopTelling = tellProgress(run, burst.progress);
   const stopKilling = killWorkers(on);

@@ -22,6 +22,9 @@ export const FENCES = [
   `create trigger machine_token before update on machine for each row
     when (new.token < old.token or new.id <> old.id)
     execute function drover_refuse_change('a fencing token never goes down and an id never changes')`,
+  `create trigger machine_instance before update on machine for each row
+    when (old.instance_id is not null and new.instance_id is distinct from old.instance_id)
+    execute function drover_refuse_change('a machine keeps its instance')`,
   `create trigger lease_machine before update on lease for each row
     when (old.machine_id is not null and new.machine_id is distinct from old.machine_id)
     execute function drover_refuse_change('a lease keeps its machine')`,
