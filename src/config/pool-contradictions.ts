@@ -18,6 +18,7 @@ export function findContradictions(value: unknown, providers: readonly ProviderR
   const pools = entriesOf(value, []);
   return [
     ...twice(pools, 'pool'),
+    ...sharedTerritories(pools, providers),
     ...pools.flatMap((pool) => [
       ...sizes(pool.raw, pool.path),
       ...uses(pool.raw, pool.path),
@@ -80,10 +81,37 @@ function placements(pool: RawEntry, providers: readonly ProviderRules[]): Fault[
 
 function resetting(pool: Raw, placement: RawEntry, providers: readonly ProviderRules[]): Fault[] {
   const provider = providers.find(({ name }) => name === placement.raw['provider']);
-  if (pool['recycle'] !== 'reset' || provider?.reset !== 'none') return [];
+  if (pool['recycle'] !== 'reset' || provider === undefined) return [];
+  if (provider.resetsRunning === true && pool['halt'] !== 'none')
+    return [haltedReset(placement, provider)];
+  if (provider.reset !== 'none') return [];
   const rule = `cannot reset machines, but the pool's recycle is reset (${provider.name})`;
   const fix = "set the pool's recycle: delete, or move the placement to a pool that deletes";
   return [{ path: [...placement.path, 'provider'], at: 'value', rule, fix }];
+}
+
+function haltedReset(placement: RawEntry, provider: ProviderRules): Fault {
+  const rule = `resets running machines only, but the pool's halt is power-off (${provider.name})`;
+  const fix = "set the pool's halt: none, since the reset ends the user's work, or recycle: delete";
+  return { path: [...placement.path, 'provider'], at: 'value', rule, fix };
+}
+
+/** Two placements at one scale set would each take the other's machines for strays. */
+function sharedTerritories(pools: readonly RawEntry[], providers: readonly ProviderRules[]): Fault[] {
+  const taken = new Set<string>();
+  const entries = pools.flatMap((pool) => entriesOf(pool.raw['placements'], [...pool.path, 'placements']));
+  return entries.flatMap(({ raw, path }) => {
+    const provider = providers.find(({ name }) => name === raw['provider']);
+    const territory = provider?.territory?.(raw);
+    if (provider === undefined || territory === undefined) return [];
+    const key = `${provider.name} ${territory}`;
+    if (!taken.has(key)) {
+      taken.add(key);
+      return [];
+    }
+    const rule = `is at ${territory}, which an earlier placement has: each would take the other's machines for strays`;
+    return [{ path, at: 'value', rule, fix: 'give each placement a place of its own' }];
+  });
 }
 
 /** Every entry but the first that carries a name already given. */

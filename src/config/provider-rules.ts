@@ -11,6 +11,10 @@ export interface ProviderRules {
   optionsSchema?: TSchema;
   /** How its machines are cleaned; with `none` a pool there cannot recycle by reset. Not checked where it is missing. */
   reset?: 'reimage' | 'replace-root' | 'none';
+  /** True where only a running machine can be reset: a pool there cannot power off and recycle by reset. */
+  resetsRunning?: boolean;
+  /** What a placement has to itself, such as a scale set whose every machine is taken for its own. */
+  territory?(spec: Readonly<Record<string, unknown>>): string | undefined;
 }
 
 /** The schema as an object; throws where a provider exports another kind, or takes a name that placements have. */

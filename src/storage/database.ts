@@ -44,6 +44,9 @@ const getTypeParser: typeof pg.types.getTypeParser = (oid, format) =>
 async function transaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
   const client = await pool.connect().catch(toFleetError);
   let broken = false;
+  const onBroken = (): void => void (broken = true);
+  // The pool listens to idle connections alone: one that breaks in here would end the process.
+  client.on('error', onBroken);
   try {
     await run(client, 'begin');
     const result = await work({ query: (text, values) => run(client, text, values) });
@@ -53,6 +56,7 @@ async function transaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Pr
     await client.query('rollback').catch(() => (broken = true));
     throw error;
   } finally {
+    client.off('error', onBroken);
     client.release(broken);
   }
 }

@@ -9,6 +9,7 @@ export async function migrate(databaseUrl: string): Promise<void> {
     clientUrl: databaseUrl,
     entities: [...ENTITIES],
     extensions: [Migrator],
+    logger: () => undefined,
     migrations: { migrationsList: [Fleet], snapshot: false, tableName: 'drover_migration' },
   });
   try {

@@ -259,6 +259,19 @@ describe('a mistake in a pools file', () => {
         'cannot reset machines',
       ],
       [
+        'a reset of machines that were powered off, where only running ones can be reset',
+        withLines('recycle: reset').replace('cloud-a, region: north', 'cloud-r'),
+        '7:31',
+        'resets running machines only',
+      ],
+      [
+        'two placements at one scale set',
+        SMALLEST.replace('cloud-a, region: north', 'cloud-s, set: s') +
+          SMALLEST.replace('win10', 'win11').replace('cloud-a, region: north', 'cloud-s, set: s'),
+        '14:7',
+        'is at s, which an earlier placement has',
+      ],
+      [
         'a pool named twice',
         `${SMALLEST}${SMALLEST}`,
         '9:9',

@@ -3,7 +3,7 @@ import type { ProviderRules } from '../../src/config.ts';
 
 const closed = { additionalProperties: false };
 
-/** Providers made for tests: one that resets, one that cannot. */
+/** Providers made for tests: one that resets, one that cannot, one that resets running machines only, one of sets. */
 export const SOME_PROVIDERS: readonly ProviderRules[] = [
   {
     name: 'cloud-a',
@@ -26,4 +26,11 @@ export const SOME_PROVIDERS: readonly ProviderRules[] = [
     ),
   },
   { name: 'cloud-b', reset: 'none', placementSchema: Type.Object({}, closed) },
+  { name: 'cloud-r', reset: 'replace-root', resetsRunning: true, placementSchema: Type.Object({}, closed) },
+  {
+    name: 'cloud-s',
+    reset: 'reimage',
+    placementSchema: Type.Object({ set: Type.String() }, closed),
+    territory: (spec) => (typeof spec['set'] === 'string' ? spec['set'] : undefined),
+  },
 ];

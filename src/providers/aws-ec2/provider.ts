@@ -42,6 +42,8 @@ export const awsEc2: ProviderModule = {
   name: 'aws-ec2',
   placementSchema: awsPlacementSchema,
   optionsSchema: awsOptionsSchema,
+  reset: 'replace-root',
+  resetsRunning: true,
   create({ installation, budgets, clock, options, credentials }) {
     const deps = { installation, budgets, clock, options: Value.Parse(awsOptionsSchema, options) };
     const fixed = fixedCredentials(credentials);

@@ -73,3 +73,10 @@ function invalidPlacement(spec: Json): FleetError {
 function invalid(message: string): FleetError {
   return new FleetError(message, { code: 'invalid', remedy: 'give-up' });
 }
+
+/** The scale set a raw placement names, as configuration compares them; undefined where a part of the name is missing. */
+export function scaleSetIn(spec: Readonly<Record<string, unknown>>): string | undefined {
+  const parts = ['subscriptionId', 'resourceGroup', 'scaleSet'].map((field) => spec[field]);
+  const named = parts.filter((part) => typeof part === 'string');
+  return named.length === parts.length ? named.join('/').toLowerCase() : undefined;
+}

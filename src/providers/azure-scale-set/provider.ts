@@ -11,7 +11,7 @@ import type { AzureOptions, Connection } from './connection.ts';
 import { growthRuns, sendGrowth, toGrowHandle } from './grow.ts';
 import type { SendDeps } from './grow.ts';
 import { numbersOf } from './instance-numbers.ts';
-import { azurePlacementSchema, instanceOf, toScaleSet } from './placement.ts';
+import { azurePlacementSchema, instanceOf, scaleSetIn, toScaleSet } from './placement.ts';
 import type { ScaleSet } from './placement.ts';
 import { machinesLeft, toSize } from './quota.ts';
 import type { Size } from './quota.ts';
@@ -23,6 +23,8 @@ export const azureScaleSet: ProviderModule = {
   name: 'azure-scale-set',
   placementSchema: azurePlacementSchema,
   optionsSchema: azureOptionsSchema,
+  reset: 'reimage',
+  territory: scaleSetIn,
   create: createAzureScaleSetProvider,
 };
 

@@ -39,6 +39,7 @@ export const memory: ProviderModule = {
   name: 'memory',
   placementSchema: memoryPlacementSchema,
   optionsSchema: memoryOptionsSchema,
+  reset: 'reimage',
   create: ({ clock, installation, options }) =>
     createMemoryProvider({ clock, installation, options: Value.Parse(memoryOptionsSchema, options) }),
 };
