@@ -15,6 +15,7 @@ import { createMachineLocks } from './queues/machine-lock.ts';
 import { createPayloadCheck } from './queues/payload-check.ts';
 import { createPublisher } from './queues/publisher.ts';
 import { createPulse } from './queues/pulse.ts';
+import { createTidy } from './queues/tidy.ts';
 import { createRelay, type Relay } from './queues/relay.ts';
 import { createLeaseWaits } from './storage/lease-waits.ts';
 import { createListener } from './storage/listener.ts';
@@ -106,6 +107,7 @@ const WORKERS: Workers = { provision, stop, release, delete: deletes, batch, sca
 /** How long a lost notification may cost. */
 const POLL_MS = 1000;
 const POOL_AGE_MS = 1000;
+const TIDY_MS = 60_000;
 const PROBE_TIMEOUT_MS = 2000;
 
 /** Builds the API process: routes, pages and board. */
@@ -160,6 +162,8 @@ export async function composeWork(deps: ComposeDeps): Promise<Running> {
   });
   const pools = async (): Promise<string[]> => (await storage.store.pools()).map((pool) => pool.name);
   const pulse = createPulse({ publisher, pools, clock, log, everyMs: config.work.reconcileMs });
+  const { openIntents } = storage.views;
+  const tidy = createTidy({ queues: publisher.queues, openIntents, everyMs: TIDY_MS, log });
   listener.on('drover_outbox', relay.nudge);
   return {
     async start() {
@@ -167,8 +171,10 @@ export async function composeWork(deps: ComposeDeps): Promise<Running> {
       await host.start();
       await relay.start();
       await pulse.start();
+      await tidy.start();
     },
     async stop() {
+      await tidy.stop();
       await pulse.stop();
       await host.stop();
       await relay.stop();

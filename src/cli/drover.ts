@@ -8,8 +8,12 @@ import { addLeaseCommands } from './lease-commands.ts';
 import { addServing } from './serving.ts';
 
 /** Runs a command line; resolves to the exit code. `argv` is the process's own, program and script first. */
-export async function main(argv: readonly string[], env: CliContext['env']): Promise<number> {
-  const context = createContext(env);
+export function main(argv: readonly string[], env: CliContext['env']): Promise<number> {
+  return runCommandLine(argv, createContext(env));
+}
+
+/** The same, touching nothing of this process but what the context offers (and its signals, in `lease run`). */
+export async function runCommandLine(argv: readonly string[], context: CliContext): Promise<number> {
   try {
     await createProgram(context).parseAsync(argv);
     return context.exitCode;

@@ -93,7 +93,11 @@ async function missingPackages(apt: Apt, packageName: string, update: BoundResul
     [...apt.get, '--simulate', 'install', '--no-install-recommends', packageName],
     60_000,
   );
-  if (!plan.isOk) throw failed('apt-get update', update.isOk ? plan : update);
+  if (!plan.isOk) {
+    // An unreachable source is no failure to apt-get update; why nothing was found is in its warnings.
+    const said = [...update.said, ...plan.said].filter((line) => /^(E|W|Err)\b/.test(line));
+    throw failed('apt-get update', { ...plan, said });
+  }
   const planned = [...plan.stdout.matchAll(/^Inst (\S+) /gm)].map(([, name = '']) => name);
   return [...new Set([packageName, ...planned])];
 }

@@ -11,6 +11,8 @@ export interface Views {
   /** The newest `limit` moves of a machine, the oldest of them first; empty where there is no such machine. */
   machineTimeline(query: { machine: string; limit: number }): Promise<readonly TimelineEntry[]>;
   countByState(): Promise<FleetCounts>;
+  /** Which of these intents are still open. */
+  openIntents(intents: readonly string[]): Promise<ReadonlySet<string>>;
   /** The lease an owner's idempotency key stands for, with the digest it was stored under. */
   leaseByKey(query: {
     owner: string;

@@ -99,7 +99,7 @@ function addMachine(app: App, { store, views }: FleetRouteDeps): void {
   app.get('/v1/machines/:id', { schema }, async (request) => {
     const { id } = request.params;
     const machine = isId(id) ? await store.look(id) : undefined;
-    if (machine === undefined) {
+    if (!machine) {
       const hint = 'GET /v1/machines lists them; deleted ones are kept for a while only.';
       throw new ApiError({
         status: 404,

@@ -25,6 +25,8 @@ export function createDatabase(options: {
     max: options.connections,
     connectionTimeoutMillis: 10_000,
     statement_timeout: options.statementTimeoutMs,
+    // A process that freezes within a transaction lets go of its rows.
+    idle_in_transaction_session_timeout: options.statementTimeoutMs,
     types: { getTypeParser },
   });
   // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.

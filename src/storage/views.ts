@@ -20,6 +20,11 @@ export function createViews(fork: () => EntityManager): Views {
     },
     machineTimeline: (query) => timeline(fork(), query),
     countByState: () => countByState(fork()),
+    async openIntents(intents) {
+      const sql = `select id from intent where closed_at is null and id::text in (select jsonb_array_elements_text(?::jsonb))`;
+      const open = await rows(fork(), sql, [JSON.stringify(intents)]);
+      return new Set(open.map((row) => row['id'] as string));
+    },
     async leaseByKey(query) {
       const sql = `${LEASE_SELECT} where l.owner = ? and l.idempotency_key = ?`;
       const [row] = await rows(fork(), sql, [query.owner, query.idempotencyKey]);

@@ -9,7 +9,9 @@ async function stopMachine(on: StepJob): Promise<Outcome> {
   const claim = await ports.store.claim({ ...on.act(), step: 'stop', until: claimUntil(ports) });
   if (!claim.granted) return afterRefusal(on, claim.machine);
   const { machine } = claim;
-  if (pool.halt === 'power-off' && machine.instance !== null) return joinBatch(on, machine, 'stop');
+  // What is parked rests powered off, whatever its pool does between uses.
+  const isHalted = pool.halt === 'power-off' || machine.intentKind === 'park';
+  if (isHalted && machine.instance !== null) return joinBatch(on, machine, 'stop');
   const finished = await ports.store.finish({ ...on.act(), step: 'stop', token: machine.token });
   return finished.granted ? { kind: 'done' } : afterRefusal(on, finished.machine);
 }

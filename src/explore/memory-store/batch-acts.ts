@@ -1,10 +1,11 @@
 import type { Batch, BatchAct, BatchActs } from '../../fleet/store.ts';
-import { byOrder, dueAt, isFree, isPast } from './due.ts';
+import { dueAt, isFree, isPast } from './due.ts';
 import { atomic, type Memory } from './memory.ts';
 import { recordLook } from './record-look.ts';
 import type { BatchRow, MemberRow } from './rows.ts';
 import { failMembers, retireMembers } from './settle-members.ts';
 import type { Tables } from './tables.ts';
+import { membersOf, toBatch } from './to-batch.ts';
 
 export function createBatchActs(memory: Memory): BatchActs {
   return {
@@ -20,20 +21,6 @@ export function createBatchActs(memory: Memory): BatchActs {
     renewBatch: atomic(memory, renewBatch),
     failBatch: atomic(memory, failBatch),
   };
-}
-
-/** Members in one order, with what a replay must carry. */
-export function toBatch(tables: Tables, row: BatchRow): Batch {
-  const members = membersOf(tables, row.id);
-  return {
-    ...row,
-    members: members.map(({ machine, instance }) => ({ machine, instance })),
-    pending: members.filter((member) => member.state === 'pending').map((member) => member.machine),
-  };
-}
-
-function membersOf(tables: Tables, batch: string): MemberRow[] {
-  return tables.members.where((member) => member.batch === batch).toSorted(byOrder(() => []));
 }
 
 function closeBatch({ tables }: Memory, act: BatchAct): Batch | undefined {

@@ -14,81 +14,32 @@ import type { Tables } from './tables.ts';
 /** What the database itself refuses: checks, unique indexes, the foreign key of a hold, and the triggers. */
 export function createFences(tables: Tables, fenced: boolean) {
   const touched = new Set<string>();
-  const refuse = (isWrong: boolean, what: string): void => {
-    if (isWrong && fenced) throw new FleetError(what, { code: 'refused', remedy: 'give-up' });
+  const refuse = (wrongs: Iterable<string>): void => {
+    if (!fenced) return;
+    for (const wrong of wrongs) throw new FleetError(wrong, { code: 'refused', remedy: 'give-up' });
   };
   return {
     machine(before: MachineRow | undefined, row: MachineRow): void {
       touched.add(row.id);
-      refuse(before !== undefined && !isMove(before.state, row.state), moved('machine', before, row));
-      refuse((before?.token ?? 0) > row.token, `machine ${row.id}: a fencing token never goes down`);
-      for (const wrong of wrongMachine(row)) refuse(true, `machine ${row.id}: ${wrong}`);
-      const { instance } = row;
-      if (instance === null || before?.instance === instance) return;
-      const others = tables.machines.where((each) => each.instance === instance && each.id !== row.id);
-      refuse(others.length > 0, `instance ${instance} is machine ${others[0]?.id}'s`);
+      refuse(wrongMachine(row));
+      refuse(wrongMachineWrite(tables, before, row));
     },
     lease(before: LeaseRow | undefined, row: LeaseRow): void {
       if (row.machine !== null) touched.add(row.machine);
-      const isLawful =
-        before === undefined || before.state === row.state || isLeaseMove(before.state, row.state);
-      refuse(!isLawful, moved('lease', before, row));
-      for (const wrong of wrongLease(before, row)) refuse(true, `lease ${row.id}: ${wrong}`);
+      refuse(wrongLease(row));
+      if (before !== undefined) refuse(wrongLeaseWrite(before, row));
     },
-    intent(_before: IntentRow | undefined, row: IntentRow): void {
-      if (row.closedAt !== null) return;
-      const open = tables.intents.where((each) => each.machine === row.machine && each.closedAt === null);
-      refuse(open.length > 1, `machine ${row.machine} has an open intent already`);
-    },
-    batch(_before: BatchRow | undefined, row: BatchRow): void {
-      if (!row.holdsLane) return;
-      const holders = tables.batches.where((each) => each.lane === row.lane && each.holdsLane);
-      refuse(holders.length > 1, `lane ${row.lane} is held already`);
-    },
+    intent: (row: IntentRow): void => refuse(wrongIntent(tables, row)),
+    batch: (row: BatchRow): void => refuse(wrongBatch(tables, row)),
     instance(before: InstanceRow | undefined, row: InstanceRow): void {
-      if (before === undefined) return;
-      const isPardoned = before.condemnedAt !== null && row.condemnedAt === null;
-      const isAdoptedCondemned =
-        before.condemnedAt !== null && before.machine === null && row.machine !== null;
-      const isTaken = before.machine !== null && row.machine !== null && before.machine !== row.machine;
-      refuse(
-        isPardoned || isAdoptedCondemned || isTaken,
-        `instance ${row.id} keeps its machine and its sentence`,
-      );
+      if (before !== undefined) refuse(wrongInstanceWrite(before, row));
     },
     /** Both sides of a hold are judged once a transaction has made both of its writes. */
     holds(): void {
-      for (const machine of touched) {
-        const holders = tables.leases.where(
-          (each) => each.machine === machine && HOLDING.includes(each.state),
-        );
-        refuse(holders.length > 1, `machine ${machine} is held by ${holders.length} leases`);
-        const state = tables.machines.get(machine)?.state;
-        const hasSlot = state !== undefined && isHeld(state);
-        refuse(
-          holders.length > 0 && !hasSlot,
-          `lease ${holders[0]?.id} holds machine ${machine}, which is ${state}`,
-        );
-      }
+      for (const machine of touched) refuse(wrongHold(tables, machine));
       touched.clear();
     },
   };
-}
-
-function moved(
-  what: string,
-  before: { id: string; state: string } | undefined,
-  row: { state: string },
-): string {
-  return `${what} ${before?.id} may not go from ${before?.state} to ${row.state}`;
-}
-
-function isMove(from: MachineState, to: MachineState): boolean {
-  return from === to || mayBecome(from, to);
-}
-
-function isLeaseMove(from: LeaseState, to: LeaseState): boolean {
-  return (LEASE_NEXT[from] as readonly LeaseState[]).includes(to);
 }
 
 function isHeld(state: MachineState): boolean {
@@ -96,22 +47,78 @@ function isHeld(state: MachineState): boolean {
 }
 
 function* wrongMachine(row: MachineRow): Generator<string> {
-  if ((row.intent === null) !== (row.intentKind === null)) yield 'an intent has a kind';
-  if (row.state === 'ready' && !row.clean) yield 'only a clean machine is ready';
+  const name = `machine ${row.id}`;
+  if ((row.intent === null) !== (row.intentKind === null)) yield `${name}: an intent has a kind`;
+  if (row.state === 'ready' && !row.clean) yield `${name}: only a clean machine is ready`;
   const isBatched = (BATCHED_STATES as readonly MachineState[]).includes(row.state);
-  if (row.batch !== null && !isBatched) yield `${row.state} waits for no batch`;
-  if (row.lease !== null && !isHeld(row.state)) yield `${row.state} with a lease`;
-  if (row.lease === null && row.state === 'leased') yield 'leased to nobody';
+  if (row.batch !== null && !isBatched) yield `${name}: ${row.state} waits for no batch`;
+  if (row.lease !== null && !isHeld(row.state)) yield `${name}: ${row.state} with a lease`;
+  if (row.lease === null && row.state === 'leased') yield `${name}: leased to nobody`;
 }
 
-function* wrongLease(before: LeaseRow | undefined, row: LeaseRow): Generator<string> {
-  if (HOLDING.includes(row.state) && row.machine === null) yield 'it holds no machine';
+function* wrongMachineWrite(
+  tables: Tables,
+  before: MachineRow | undefined,
+  row: MachineRow,
+): Generator<string> {
+  if (before !== undefined) yield* wrongMove(before, row);
+  const { id, instance } = row;
+  if (instance === null || before?.instance === instance) return;
+  const [other] = tables.machines.where((each) => each.instance === instance && each.id !== id);
+  if (other !== undefined) yield `instance ${instance} is machine ${other.id}'s`;
+}
+
+function* wrongMove(before: MachineRow, row: MachineRow): Generator<string> {
+  if (before.state !== row.state && !mayBecome(before.state, row.state)) {
+    yield `machine ${row.id} may not go from ${before.state} to ${row.state}`;
+  }
+  if (before.token > row.token) yield `machine ${row.id}: a fencing token never goes down`;
+}
+
+function* wrongLease(row: LeaseRow): Generator<string> {
+  if (HOLDING.includes(row.state) && row.machine === null) yield `lease ${row.id} holds no machine`;
   const isUndecided = row.state === 'pending' || row.state === 'active';
-  if ((row.outcome === null) !== isUndecided) yield `${row.state} with the outcome ${row.outcome}`;
-  if (before === undefined) return;
-  if (before.machine !== null && row.machine !== before.machine) yield 'it keeps its machine';
+  if ((row.outcome === null) !== isUndecided) yield `lease ${row.id} is ${row.state} with ${row.outcome}`;
+}
+
+function* wrongLeaseWrite(before: LeaseRow, row: LeaseRow): Generator<string> {
+  const moves = before.state !== row.state;
+  if (moves && !(LEASE_NEXT[before.state] as readonly LeaseState[]).includes(row.state)) {
+    yield `lease ${row.id} may not go from ${before.state} to ${row.state}`;
+  }
+  if (before.machine !== null && row.machine !== before.machine) yield `lease ${row.id} keeps its machine`;
   if (before.outcome === null) return;
-  const isKept =
-    row.outcome === before.outcome && (row.state === before.state || row.state === before.outcome);
-  if (!isKept) yield 'an ending lease becomes the outcome it shows';
+  if (row.outcome !== before.outcome || (moves && row.state !== before.outcome)) {
+    yield `lease ${row.id}: an ending lease becomes the outcome it shows`;
+  }
+}
+
+function* wrongIntent(tables: Tables, row: IntentRow): Generator<string> {
+  if (row.closedAt !== null) return;
+  const open = tables.intents.where((each) => each.machine === row.machine && each.closedAt === null);
+  if (open.length > 1) yield `machine ${row.machine} has an open intent already`;
+}
+
+function* wrongBatch(tables: Tables, row: BatchRow): Generator<string> {
+  if (!row.holdsLane) return;
+  const holders = tables.batches.where((each) => each.lane === row.lane && each.holdsLane);
+  if (holders.length > 1) yield `lane ${row.lane} is held already`;
+}
+
+function* wrongInstanceWrite(before: InstanceRow, row: InstanceRow): Generator<string> {
+  const wasCondemned = before.condemnedAt !== null;
+  if (wasCondemned && row.condemnedAt === null) yield `instance ${row.id} stays condemned`;
+  if (row.machine === null || row.machine === before.machine) return;
+  if (before.machine !== null) yield `instance ${row.id} keeps its machine`;
+  if (wasCondemned) yield `condemned instance ${row.id} is not adopted`;
+}
+
+function* wrongHold(tables: Tables, machine: string): Generator<string> {
+  const holders = tables.leases.where((each) => each.machine === machine && HOLDING.includes(each.state));
+  const [holder] = holders;
+  if (holder === undefined) return;
+  if (holders.length > 1) yield `machine ${machine} is held by ${holders.length} leases`;
+  const state = tables.machines.get(machine)?.state;
+  if (state === undefined || !isHeld(state))
+    yield `lease ${holder.id} holds machine ${machine}, which is ${state}`;
 }

@@ -1,6 +1,5 @@
 import type { Lease } from '../../fleet/pool.ts';
 import type { EndLeaseAct, LeaseActs } from '../../fleet/store.ts';
-import { HOLDING } from '../../fleet/store.ts';
 import { ringFlow } from './bells.ts';
 import { after, byOrder, isPast } from './due.ts';
 import { match } from './match.ts';
@@ -8,6 +7,7 @@ import { atomic, type Memory } from './memory.ts';
 import { AT_ONCE_MS } from './open-intent.ts';
 import type { LeaseRow, MachineRow } from './rows.ts';
 import type { Tables } from './tables.ts';
+import { toLease } from './to-lease.ts';
 
 export function createLeaseActs(memory: Memory): LeaseActs {
   return {
@@ -21,13 +21,6 @@ export function createLeaseActs(memory: Memory): LeaseActs {
     match: atomic(memory, match),
     expireLeases: atomic(memory, expireLeases),
   };
-}
-
-/** A lease as its user sees it: its address is shown only while its hold stands. */
-export function toLease(tables: Tables, row: LeaseRow): Lease {
-  const machine =
-    row.machine !== null && HOLDING.includes(row.state) ? tables.machines.get(row.machine) : undefined;
-  return { ...row, address: machine?.address ?? null };
 }
 
 function requestLease(
@@ -111,17 +104,19 @@ function end(memory: Memory, act: EndLeaseAct & { overdue: boolean }): void {
   const row = tables.leases.get(act.lease);
   if (row === undefined || (act.owner !== null && row.owner !== act.owner)) return;
   if (act.overdue && !isPast(row.deadlineAt, act.now)) return;
-  const { reason, now } = act;
-  if (row.state === 'pending') {
-    const outcome = act.overdue ? 'failed' : 'cancelled';
-    const ended = { reason, endedAt: now, deadlineAt: null, changedAt: now };
-    tables.leases.put({ ...row, ...ended, state: outcome, outcome });
-    return;
-  }
+  if (row.state === 'active') return endActive(memory, row, act);
+  if (row.state !== 'pending') return;
+  const outcome = act.overdue ? 'failed' : 'cancelled';
+  const ended = { reason: act.reason, endedAt: act.now, deadlineAt: null, changedAt: act.now };
+  tables.leases.put({ ...row, ...ended, state: outcome, outcome });
+}
+
+function endActive(memory: Memory, row: LeaseRow, act: EndLeaseAct): void {
+  const { tables } = memory;
   const machine = row.machine === null ? undefined : tables.machines.get(row.machine);
-  if (row.state !== 'active' || machine === undefined) return;
-  const ending = { outcome: act.outcome, reason, deadlineAt: null, changedAt: now };
-  tables.leases.put({ ...row, ...ending, state: 'ending' });
+  if (machine === undefined) return;
+  const { outcome, reason, now } = act;
+  tables.leases.put({ ...row, state: 'ending', outcome, reason, deadlineAt: null, changedAt: now });
   if (machine.intent === null) openAfterLease(memory, machine, act);
 }
 

@@ -7,6 +7,7 @@ import { atomic, type Memory } from './memory.ts';
 import { closeIntent, openIntent } from './open-intent.ts';
 import { release } from './release.ts';
 import type { MachineRow } from './rows.ts';
+import { settled } from './settled.ts';
 
 export function createMachineActs(memory: Memory): MachineActs {
   return {
@@ -98,21 +99,4 @@ function becomeReady({ tables }: Memory, act: Act & { token: number }): Answer {
 function awaitsReady(old: MachineRow): boolean {
   const isComing = old.intentKind === 'provision' || old.intentKind === 'recycle';
   return old.state === 'booting' && old.batch === null && old.clean && !old.halted && isComing;
-}
-
-/** The row of a machine whose step is over: nobody's claim, no failures, a new state with its own deadline. */
-export function settled(old: MachineRow, act: Act, next: MachineState): MachineRow {
-  return {
-    ...old,
-    state: next,
-    claimedUntil: null,
-    claimedBy: null,
-    stateSince: act.now,
-    deadlineAt: dueAt(act.now, act.deadlines, next),
-    failures: 0,
-    failure: null,
-    ring: 0,
-    changedBy: act.by,
-    changedAt: act.now,
-  };
 }

@@ -1,10 +1,10 @@
 import type { Lease } from '../../fleet/pool.ts';
 import { HOLDING, type LeaseActs } from '../../fleet/store.ts';
 import { after, byOrder } from './due.ts';
-import { toLease } from './lease-acts.ts';
 import type { Memory } from './memory.ts';
 import type { LeaseRow } from './rows.ts';
 import type { Tables } from './tables.ts';
+import { toLease } from './to-lease.ts';
 
 /** Pairs pending requests with ready machines; a machine with an open intent is not ready to anybody. */
 export function match({ tables }: Memory, act: Parameters<LeaseActs['match']>[0]): readonly Lease[] {

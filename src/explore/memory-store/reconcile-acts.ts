@@ -6,6 +6,7 @@ import { recover } from './recover.ts';
 import type { BatchRow, MachineRow } from './rows.ts';
 import { sweep } from './sweep.ts';
 import type { Table } from './table.ts';
+import type { Tables } from './tables.ts';
 
 export function createReconcileActs(memory: Memory): ReconcileActs {
   const { tables } = memory;
@@ -61,19 +62,21 @@ function toBatchRing(row: BatchRow): Ring {
 
 /** Raises the ring, unless somebody has claimed it, or rung it, meanwhile. */
 function ringAgain({ tables }: Memory, { ring, now }: { ring: Ring; now: Date }): boolean {
-  if (ring.kind === 'batch') {
-    const row = ring.batch === null ? undefined : tables.batches.get(ring.batch);
-    if (row?.ring !== ring.ring || row.endedAt !== null || !isFree(row.claimedUntil, now)) return false;
-    tables.batches.put({ ...row, ring: row.ring + 1, rungAt: now });
-    ringBell(tables, { kind: 'batch', batch: row.id, ring: row.ring + 1 }, now);
-    return true;
-  }
+  if (ring.kind === 'batch') return ringBatch(tables, ring, now);
   const row = ring.machine === null ? undefined : tables.machines.get(ring.machine);
   if (row === undefined || row.intent === null || row.owed === null || !isStillOwed(row, ring, now))
     return false;
   tables.machines.put({ ...row, ring: row.ring + 1, rungAt: now });
   const { id: machine, pool, intent, owed: step } = row;
   ringBell(tables, { kind: 'step', machine, pool, intent, step, ring: row.ring + 1 }, now);
+  return true;
+}
+
+function ringBatch(tables: Tables, ring: Ring, now: Date): boolean {
+  const row = ring.batch === null ? undefined : tables.batches.get(ring.batch);
+  if (row?.ring !== ring.ring || row.endedAt !== null || !isFree(row.claimedUntil, now)) return false;
+  tables.batches.put({ ...row, ring: row.ring + 1, rungAt: now });
+  ringBell(tables, { kind: 'batch', batch: row.id, ring: row.ring + 1 }, now);
   return true;
 }
 

@@ -1,7 +1,6 @@
 import type { Look } from '../../fleet/provider.ts';
 import type { Batch, BatchActs } from '../../fleet/store.ts';
 import { wake } from './bells.ts';
-import { toBatch } from './batch-acts.ts';
 import { after, byOrder } from './due.ts';
 import { condemn } from './condemn.ts';
 import type { Memory } from './memory.ts';
@@ -14,6 +13,7 @@ import {
   pendingMember,
 } from './settle-members.ts';
 import type { Tables } from './tables.ts';
+import { toBatch } from './to-batch.ts';
 
 type RecordAct = Parameters<BatchActs['recordLook']>[0];
 type Recorded = Awaited<ReturnType<BatchActs['recordLook']>>;
@@ -26,19 +26,24 @@ export function recordLook(memory: Memory, act: RecordAct): Recorded {
     return { recorded: false, ended: false, pools: [] };
   }
   const batch = toBatch(tables, row);
-  if (batch.verb === 'launch') adopt(tables, batch, act);
+  const isLaunch = batch.verb === 'launch';
+  if (isLaunch) adopt(tables, batch, act);
   const { done, failed, waiting } = sortOutcomes(tables, batch, act);
   const { now, by, look } = act;
   finishMembers(memory, { batch, done, now, by });
   failMembers(memory, { batch, failed, now, by });
-  if (batch.verb === 'launch') noteLaunch(tables, { batch, done, failed, now });
-  const ended = waiting === 0 && (batch.verb !== 'launch' || look.settled);
-  if (ended && batch.verb === 'launch') {
-    const surplus = tables.instances.where((each) => each.batch === batch.id && isFreeInstance(each));
-    condemn(memory, { instances: surplus.map((each) => each.id), reason: 'surplus of a launch', now, by });
-  }
+  if (isLaunch) noteLaunch(tables, { batch, done, failed, now });
+  const ended = waiting === 0 && (!isLaunch || look.settled);
+  if (ended) condemnSurplus(memory, batch, act);
   writeBatch(tables, { batch, ended, act });
   return { recorded: true, ended, pools: poolsOf(tables, batch) };
+}
+
+/** Only a launch has made instances. */
+function condemnSurplus(memory: Memory, batch: Batch, { now, by }: RecordAct): void {
+  const surplus = memory.tables.instances.where((each) => each.batch === batch.id && isFreeInstance(each));
+  const instances = surplus.map((each) => each.id);
+  condemn(memory, { instances, reason: 'surplus of a launch', now, by });
 }
 
 /** Writes down every instance the launch made, then gives those nobody owns to members that have none. */
@@ -81,18 +86,20 @@ function noteInstance(
       ...changed,
       ...gone,
     });
-    return;
+  } else if (isNews(known, seen)) {
+    tables.instances.put({
+      ...known,
+      ...changed,
+      address: seen.address ?? known.address,
+      batch: known.batch ?? batch.id,
+      ...(known.gone === null && gone),
+    });
   }
-  const isNews =
-    (known.address === null && seen.address !== null) || (known.gone === null && gone !== undefined);
-  if (!isNews && known.batch !== null) return;
-  tables.instances.put({
-    ...known,
-    ...changed,
-    address: seen.address ?? known.address,
-    batch: known.batch ?? batch.id,
-    ...(known.gone === null && gone),
-  });
+}
+
+function isNews(known: InstanceRow, seen: Look['launched'][number]): boolean {
+  if (known.batch === null || (known.address === null && seen.address !== null)) return true;
+  return known.gone === null && seen.state === 'gone';
 }
 
 interface Sorted {

@@ -8,21 +8,25 @@ import type { Tables } from './tables.ts';
 
 type RecoverAct = Parameters<ReconcileActs['recover']>[0];
 
-/** States in which what is owed is only rung again, or tried again: nothing has gone wrong with the machine itself. */
 const TRIES_AGAIN: readonly MachineState[] = ['stopped', 'released', 'deleting'];
 
 /** The named recovery of a state's deadline; every one of them sets the next. */
 export function recover(memory: Memory, act: RecoverAct): Answer {
   const { tables } = memory;
   const machine = tables.machines.get(act.machine);
-  if (machine?.deadlineAt?.getTime() !== act.seenDeadline.getTime() || machine.state === 'deleted') {
-    return { granted: false, machine };
-  }
+  const seen = act.seenDeadline.getTime();
+  if (machine?.deadlineAt?.getTime() !== seen) return { granted: false, machine };
   if (machine.state === 'requested') return cancelRequested(memory, act);
-  const isEnding = machine.state === 'leased' && machine.intent !== null;
-  if (machine.state === 'leased' && !isEnding) expire(tables, machine.lease, act.now);
-  const hardened = isEnding || TRIES_AGAIN.includes(machine.state) ? machine : harden(memory, machine, act);
-  return { granted: true, machine: giveUp(tables, hardened, act) };
+  if (triesAgain(machine)) return { granted: true, machine: giveUp(tables, machine, act) };
+  if (machine.state === 'leased') expire(tables, machine.lease, act.now);
+  return { granted: true, machine: giveUp(tables, harden(memory, machine, act), act) };
+}
+
+/** What is owed is only rung or tried again: nothing has gone wrong with the machine itself. */
+function triesAgain(machine: MachineRow): boolean {
+  // A lease that is already ending only waits for its stop.
+  if (machine.state === 'leased') return machine.intent !== null;
+  return TRIES_AGAIN.includes(machine.state);
 }
 
 function expire(tables: Tables, lease: string | null, now: Date): void {

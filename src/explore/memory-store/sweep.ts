@@ -83,14 +83,22 @@ function missing(
     const item = seen.listed.get(row.id);
     const isAbsent = item === undefined || item.state === 'gone';
     if (row.goneAt !== null || row.sightedAt >= act.listedAt || !isAbsent) continue;
-    const isToldGone = item?.state === 'gone';
-    if (isToldGone || (row.missingSince !== null && row.missingSince <= seen.settleBefore)) {
-      const gone = isToldGone ? 'listed-gone' : 'absent-from-listing';
-      tables.instances.put({ ...row, goneAt: act.now, gone, changedBy: act.by, changedAt: act.now });
-      if (row.machine !== null) machines.push(row.machine);
-    } else if (row.missingSince === null) {
-      tables.instances.put({ ...row, missingSince: act.now });
+    const gone = toldBy(row, item, seen.settleBefore);
+    if (gone === undefined) {
+      if (row.missingSince === null) tables.instances.put({ ...row, missingSince: act.now });
+      continue;
     }
+    tables.instances.put({ ...row, goneAt: act.now, gone, changedBy: act.by, changedAt: act.now });
+    if (row.machine !== null) machines.push(row.machine);
   }
   return machines.toSorted();
+}
+
+function toldBy(
+  row: InstanceRow,
+  item: InventoryItem | undefined,
+  settleBefore: Date,
+): NonNullable<InstanceRow['gone']> | undefined {
+  if (item?.state === 'gone') return 'listed-gone';
+  return row.missingSince !== null && row.missingSince <= settleBefore ? 'absent-from-listing' : undefined;
 }

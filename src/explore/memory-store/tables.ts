@@ -45,7 +45,7 @@ export function createTables(options: { clock: Clock; fenced: boolean }): Tables
   const tables: Tables = {
     pools: createTable<PoolRow>(journal),
     placements: createTable<PlacementRow>(journal),
-    intents: createTable<IntentRow>(journal, (before, row) => fences.intent(before, row)),
+    intents: createTable<IntentRow>(journal, (_before, row) => fences.intent(row)),
     members: createTable<MemberRow>(journal),
     bells: createTable<BellRow>(journal),
     machines: createTable<MachineRow>(journal, (before, row) => {
@@ -59,7 +59,7 @@ export function createTables(options: { clock: Clock; fenced: boolean }): Tables
       log.lease(before, row);
     }),
     batches: createTable<BatchRow>(journal, (before, row) => {
-      fences.batch(before, row);
+      fences.batch(row);
       log.batch(before, row);
     }),
     instances: createTable<InstanceRow>(journal, (before, row) => {
