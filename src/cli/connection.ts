@@ -4,6 +4,8 @@ import { createClient, type Client } from '../client/client.ts';
 import { UsageError, type CliContext } from './cli-context.ts';
 
 const RUN_FILE = join('.drover', 'run.json');
+/** Long enough for a restart, short enough for somebody who watches. */
+const RETRY_FOR_MS = 5000;
 const HOW = 'Set DROVER_URL and DROVER_TOKEN, or run this where an embedded fleet (npm start) is running.';
 
 /**
@@ -24,7 +26,7 @@ export async function connect(context: Pick<CliContext, 'env' | 'cwd'>): Promise
 
 function open(settings: { url: string; token: string }): Client {
   try {
-    return createClient(settings);
+    return createClient({ ...settings, retryForMs: RETRY_FOR_MS });
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
   }

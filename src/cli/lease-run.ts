@@ -18,6 +18,7 @@ export interface LeaseRunAct {
 const LOST_GRACE_MS = 10_000;
 /** How long a request that is under way is waited for after Ctrl-C, so that it can be cancelled by its id. */
 const INTERRUPT_GRACE_MS = 3000;
+const REQUEST_FOR_MS = 30_000;
 const END_FOR_MS = 20_000;
 const CANCEL_FOR_MS = 10_000;
 /** The fleet ends a request that waited too long within a round of its own after that. */
@@ -42,7 +43,11 @@ async function getLease({ client, host, request }: LeaseRunAct): Promise<Lease |
   const interrupt = listenForInterrupt(host);
   let lease: Lease | undefined;
   try {
-    lease = await client.requestLease(request, { idempotencyKey: randomUUID(), signal: interrupt.late });
+    lease = await client.requestLease(request, {
+      idempotencyKey: randomUUID(),
+      retryForMs: REQUEST_FOR_MS,
+      signal: interrupt.late,
+    });
     host.tell(
       'requested',
       { lease: lease.id, pools: lease.pools },

@@ -75,8 +75,9 @@ async function attemptOnce(act: { settings: CallSettings; base: URL; call: Call 
     throwIfAborted(call.signal);
     const why = cause instanceof Error ? reasonOf(cause) : String(cause);
     const message = `No answer from ${base.origin}: ${timeUp.aborted ? 'it took too long' : why}.`;
+    const hint = 'Check that the fleet is running, and its address.';
     return {
-      error: new ClientError(message, { code: 'network', status: 0, cause }),
+      error: new ClientError(message, { code: 'network', status: 0, hint, cause }),
       again: true,
       askedMs: 0,
     };

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { connect } from '../../src/cli/connection.ts';
+import { runCommandLine } from '../../src/cli/drover.ts';
 import { toSeconds } from '../../src/cli/option-values.ts';
 import { plain, table } from '../../src/cli/print.ts';
 import { aPool, startFleet, TOKENS, type Fleet } from '../http/fleet-server.ts';
-import { startDrover } from './drover-process.ts';
+import { startDrover, type Finished } from './drover-process.ts';
 
 const guests = aPool();
 let fleet: Fleet;
@@ -31,9 +32,26 @@ async function folderOfRun(run: unknown, token: string = TOKENS.ann): Promise<st
   return folder;
 }
 
-function drover(...args: string[]) {
-  return startDrover(args, { env: { DROVER_URL: fleet.url, DROVER_TOKEN: TOKENS.ann } }).ended;
+interface Where {
+  env?: Record<string, string>;
+  cwd?: string;
 }
+
+/** Runs a command line in this process, with a context of its own. */
+async function droverIn({ env = {}, cwd = tmpdir() }: Where, args: readonly string[]): Promise<Finished> {
+  const said = { out: '', err: '' };
+  const code = await runCommandLine(['node', 'drover', ...args], {
+    env,
+    cwd,
+    out: (line) => void (said.out += `${line}\n`),
+    err: (line) => void (said.err += `${line}\n`),
+    exitCode: 0,
+  });
+  return { code, ...said };
+}
+
+const asAnn = () => ({ DROVER_URL: fleet.url, DROVER_TOKEN: TOKENS.ann });
+const drover = (...args: string[]) => droverIn({ env: asAnn() }, args);
 
 async function json(...args: string[]) {
   const { code, out, err } = await drover(...args, '--json');
@@ -111,7 +129,7 @@ test('a wrong command line or setting is told with the exit code 2', async () =>
     await drover('lease', 'run', '--pool', 'guests'),
     await drover('nonsense'),
     await drover('machines', '--state', 'asleep'),
-    await startDrover(['pools'], { env: { DROVER_URL: 'localhost', DROVER_TOKEN: 'x' } }).ended,
+    await droverIn({ env: { DROVER_URL: 'localhost', DROVER_TOKEN: 'x' } }, ['pools']),
   ];
   for (const { code, out, err } of wrong) {
     expect([code, out]).toEqual([2, '']);
@@ -120,20 +138,28 @@ test('a wrong command line or setting is told with the exit code 2', async () =>
   }
 });
 
-test('an invalid token and an absent fleet are told apart', async () => {
-  const stranger = await startDrover(['pools'], { env: { DROVER_URL: fleet.url, DROVER_TOKEN: 'x' } }).ended;
+test('an invalid token is told with the exit code 77', async () => {
+  const stranger = await droverIn({ env: { DROVER_URL: fleet.url, DROVER_TOKEN: 'x' } }, ['pools']);
   expect(stranger.code).toBe(77);
+  expect(stranger.err).toContain('valid token');
 });
 
-test('help is no mistake', async () => {
-  const { code, out } = await drover('lease', 'run', '--help');
+test('a fleet that is gone is told with the exit code 69, soon', async () => {
+  const cwd = await folderOfRun({ url: 'http://127.0.0.1:1', tokenFile: 'token' });
+  const { code, err } = await droverIn({ cwd }, ['pools']);
+  expect(code).toBe(69);
+  expect(err).toMatch(/No answer from http:\/\/127.0.0.1:1: .*Check that the fleet is running/);
+});
+
+test('help is no mistake, and the program is one of its own', async () => {
+  const { code, out } = await startDrover(['lease', 'run', '--help'], { env: {} }).ended;
   expect(code).toBe(0);
   expect(out).toContain('DROVER_MACHINE_ADDRESS');
 });
 
 test('in the folder of an embedded run no settings are needed', async () => {
   const cwd = await folderOfRun({ url: fleet.url, tokenFile: 'token' });
-  const { code, out } = await startDrover(['pools', '--json'], { env: {}, cwd }).ended;
+  const { code, out } = await droverIn({ cwd }, ['pools', '--json']);
   expect(code).toBe(0);
   expect(JSON.parse(out).pools).not.toHaveLength(0);
 });

@@ -36,7 +36,7 @@ export interface Fleet {
   /** Everything logged, as JSON lines. */
   logged: string[];
   /** Sends a request (`GET /path`) as somebody; JSON in, JSON out. */
-  send(who: Who | null, what: `${string} /${string}`, more?: Sent): Promise<Reply>;
+  send(who: Who | null, what: string, more?: Sent): Promise<Reply>;
   addPools(...pools: readonly Pool[]): Promise<void>;
   addReadyMachine(pool: Pool): Promise<Machine>;
   close(): Promise<void>;
