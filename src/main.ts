@@ -33,6 +33,7 @@ import { stop } from './workers/stop.ts';
 import { createWorkerHost, type HostedQueue, type WorkerHostOptions } from './workers/worker-host.ts';
 
 export { PROVIDERS };
+export type { Log };
 
 export const VERSION = '0.1.0';
 

@@ -11,8 +11,9 @@ const NEEDED_MAJOR = 24;
  */
 export function findNode(root) {
   if (Number(process.versions.node.split('.')[0]) >= NEEDED_MAJOR) return process.execPath;
-  const installed = join(root, 'node_modules', '.bin', 'node');
-  return existsSync(installed) ? installed : undefined;
+  // npm 9 does not link the programs that a local package brings, so look where they lie.
+  const places = [join('.bin', 'node'), join(`node-${process.platform}-${process.arch}`, 'bin', 'node')];
+  return places.map((place) => join(root, 'node_modules', place)).find((path) => existsSync(path));
 }
 
 export const missingNode =

@@ -66,8 +66,9 @@ async function install({ root, leash }) {
 
 function runNpm({ root, leash, output }) {
   const [file, ...first] = npmCommand();
-  // The caller's omit, production and engine settings are for other projects: tests and servers are needed here.
-  const wishes = ['--include=dev', '--include=optional', '--engine-strict=false', '--no-audit', '--no-fund'];
+  // The caller's omit, production, link and engine settings are for other projects: tests and servers are needed here.
+  const needs = ['--include=dev', '--include=optional', '--install-links=false', '--engine-strict=false'];
+  const wishes = [...needs, '--no-audit', '--no-fund'];
   return leash.run(file, [...first, 'ci', ...wishes, '--loglevel=error'], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],

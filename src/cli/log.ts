@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import type { Log } from '../fleet/ports.ts';
+import type { Log } from '../main.ts';
 
 /** Names of fields that may hold a secret, wherever they stand in what is logged. */
 const SECRET = [

@@ -32,6 +32,8 @@ export interface BoundRun extends Bond {
 
 export interface BoundResult {
   isOk: boolean;
+  /** False where it was ended from outside, by its time-out or the signal: then its failure says nothing about it. */
+  hasFinished: boolean;
   stdout: string;
   /** The last lines of what it said, without empty ones. */
   said: string[];
@@ -46,7 +48,8 @@ export async function runBound(words: readonly string[], run: BoundRun): Promise
     execFile(file, args, options, (error, stdout, stderr) => {
       const said = lastLines(`${stderr}\n${stdout}`);
       if (error !== null && said.length === 0) said.push(error.message);
-      resolve({ isOk: error === null, stdout, said });
+      const hasFinished = error === null || typeof error.code === 'number';
+      resolve({ isOk: error === null, hasFinished, stdout, said });
     });
   });
 }

@@ -4,6 +4,7 @@ import { fetchWithApt } from './apt-fetch.ts';
 import { runBound } from './bound-command.ts';
 import { fillFolder } from './fill-folder.ts';
 import { findProgram } from './find-program.ts';
+import { SetupError } from './setup-error.ts';
 
 export interface RedisSearch {
   cacheDir: string;
@@ -50,14 +51,18 @@ async function isFit(program: RedisProgram, search: RedisSearch): Promise<boolea
     () => false,
   );
   if (!isThere) return false;
-  const { isOk, stdout } = await runBound([program.file, '--version'], {
+  const { isOk, hasFinished, stdout } = await runBound([program.file, '--version'], {
     dieWith: 'KILL',
     searchPath: search.searchPath,
     cwd: '/',
     env: { PATH: search.searchPath, ...program.env },
-    timeoutMs: 10_000,
+    timeoutMs: 30_000,
     signal: search.signal,
   });
+  search.signal?.throwIfAborted();
+  // A machine that is out of breath is no reason to throw a good program away.
+  if (!hasFinished)
+    throw new SetupError(`${program.file} --version does not answer: start again, or set REDIS_URL`);
   const [, major, minor] = /v=(\d+)\.(\d+)/.exec(stdout) ?? [];
   if (!isOk || major === undefined) return false;
   return Number(major) > OLDEST[0] || (Number(major) === OLDEST[0] && Number(minor) >= OLDEST[1]);

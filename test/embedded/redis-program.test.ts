@@ -1,9 +1,11 @@
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DEFAULT_SEARCH_PATH, findProgram } from '../../src/embedded/find-program.ts';
 import { startRedis } from '../../src/embedded/redis.ts';
 import { findRedis } from '../../src/embedded/redis-program.ts';
+import { waitUntil } from '../../src/embedded/wait-until.ts';
 import { makeTemporaryPlaces, type TemporaryPlaces } from './temporary-places.ts';
 
 let temporary: TemporaryPlaces;
@@ -35,6 +37,26 @@ test('a server on the path is used', async () => {
 test('a server on the path that is too old for BullMQ is passed over', async () => {
   const program = await search(await pathWith('redis-server', '6.0.16'));
   expect(program.file).not.toContain('path-redis-server-6.0.16');
+});
+
+test('a start that is called off leaves the fetched server in place', async () => {
+  const cacheDir = join(temporary.base, 'cache-called-off');
+  const folder = join(cacheDir, `redis-${process.arch}`);
+  await mkdir(folder, { recursive: true });
+  const begun = join(temporary.base, 'begun');
+  await writeFile(join(folder, 'redis-server'), `#!/bin/sh\ntouch ${begun}\nexec sleep 60\n`, {
+    mode: 0o755,
+  });
+  const searchPath = await pathWith('valkey-server', '5.0.0');
+  const calledOff = new AbortController();
+  const search = findRedis({ searchPath, cacheDir, onProgress: () => undefined, signal: calledOff.signal });
+  await Promise.race([
+    search,
+    waitUntil({ deadlineMs: 20_000 }, async () => (existsSync(begun) ? true : undefined)),
+  ]);
+  calledOff.abort(new Error('called off'));
+  await expect(search).rejects.toThrow('called off');
+  expect(await readdir(folder)).toEqual(['redis-server']);
 });
 
 const aptGet = await findProgram('apt-get', DEFAULT_SEARCH_PATH);

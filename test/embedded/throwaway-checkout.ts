@@ -18,6 +18,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { DEFAULT_SEARCH_PATH, findProgram } from '../../src/embedded/find-program.ts';
 import type { ServerUser } from '../../src/embedded/run-as.ts';
+import { systemCode } from '../../src/embedded/setup-error.ts';
 import { waitUntil } from '../../src/embedded/wait-until.ts';
 import { findMarked, findWorkingIn, type FoundProcess } from '../support/process-search.ts';
 
@@ -87,13 +88,26 @@ export async function makeCheckout({ user, packages = [] }: CheckoutOptions): Pr
     DROVER_STATE_DIR: join(home, 'state'),
     [mark.name]: mark.value,
   };
+  const processes = async () => [...(await findMarked(mark)), ...(await findWorkingIn(base))];
   return {
     dir,
     home,
     start: (words, env = {}) => startIn(dir, asUser(words, user), { ...environment, ...env }),
-    processes: async () => [...(await findMarked(mark)), ...(await findWorkingIn(base))],
-    remove: () => rm(base, { recursive: true, force: true, maxRetries: 5 }),
+    processes,
+    remove: async () => {
+      // A test that failed half-way leaves its chain to us.
+      for (const { pid } of await processes()) kill(pid);
+      await rm(base, { recursive: true, force: true, maxRetries: 5 });
+    },
   };
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (systemCode(error) !== 'ESRCH') throw error;
+  }
 }
 
 async function copyFiles(dir: string, packages: readonly string[]): Promise<void> {
