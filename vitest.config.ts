@@ -5,6 +5,7 @@ const WITHOUT_SERVERS = [
   'architecture',
   'audit',
   'client',
+  'config',
   'embedded',
   'emulators',
   'fleet',
