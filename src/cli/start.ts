@@ -1,13 +1,13 @@
 import { ConfigError, readEnvironment, type Environment } from '../config.ts';
 import { SetupError } from '../embedded/setup-error.ts';
-import { startExample } from './start/run-example.ts';
+import { startFleet } from './start/start-fleet.ts';
 import { readStartOptions } from './start/start-options.ts';
 import { TaskFileError } from './tasks/task-file-error.ts';
 
 /** `npm start`: brings up everything, runs the example burst once, and keeps serving. Resolves to the exit code. */
 export async function main(args: readonly string[], env: Environment): Promise<number> {
   try {
-    return await startExample({ options: readStartOptions(args), env, cwd: process.cwd(), say });
+    return await startFleet({ options: readStartOptions(args), env, cwd: process.cwd(), say });
   } catch (error) {
     if (!(error instanceof SetupError || error instanceof ConfigError || error instanceof TaskFileError))
       throw error;

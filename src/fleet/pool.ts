@@ -110,7 +110,9 @@ export function placementOf(pool: Pool, name: string): Placement | undefined {
 
 /** The pools that could serve a selector, in the order given; empty where none ever could. */
 export function poolsFor(selector: LeaseSelector, pools: readonly Pool[]): readonly string[] {
-  return pools.filter((pool) => !pool.draining && pool.max > 0 && fits(selector, pool)).map((pool) => pool.name);
+  return pools
+    .filter((pool) => !pool.draining && pool.max > 0 && fits(selector, pool))
+    .map((pool) => pool.name);
 }
 
 function fits(selector: LeaseSelector, pool: Pool): boolean {

@@ -1,6 +1,6 @@
 import type { Batch, BatchAct, BatchActs } from '../fleet/store.ts';
 import { type Database, isDuplicate, type Row, type Sql } from './database.ts';
-import { createRecordLook } from './record-look.ts';
+import { createRecordLook, WAKE_LANE } from './record-look.ts';
 import { toBatch } from './rows.ts';
 import { failMembers, retireMembers } from './settle-members.ts';
 
@@ -119,6 +119,7 @@ async function failBatch(sql: Sql, act: Parameters<BatchActs['failBatch']>[0]): 
   const failed = batch.pending.map((machine) => ({ machine, failure: act.failure }));
   await failMembers(sql, { batch, failed, now: act.now, by: act.by });
   await sql.query(END, [act.batch, act.now, act.by, act.failure]);
+  await sql.query(WAKE_LANE, [batch.lane, act.now]);
   return true;
 }
 

@@ -92,5 +92,7 @@ function answer<Item, Result>(each: Waiting<Item, Result>, result: Result | unde
 }
 
 function concernsOneRow(error: unknown): boolean {
-  return (error instanceof FleetError && error.code === 'refused') || isContention(error);
+  if (!(error instanceof FleetError)) return false;
+  // SQLSTATE class 22: a value that is not what its column takes, such as an id that is no UUID.
+  return error.code === 'refused' || error.vendorCode?.startsWith('22') === true || isContention(error);
 }

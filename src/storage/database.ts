@@ -1,3 +1,4 @@
+import { DriverException } from '@mikro-orm/postgresql';
 import pg from 'pg';
 import { FleetError } from '../fleet/errors.ts';
 
@@ -20,22 +21,38 @@ export function createDatabase(options: {
   connections: number;
   statementTimeoutMs: number;
 }): Database {
-  const pool = new pg.Pool({
+  const settings = {
     connectionString: options.url,
     max: options.connections,
-    connectionTimeoutMillis: 10_000,
-    statement_timeout: options.statementTimeoutMs,
-    // A process that freezes within a transaction lets go of its rows.
-    idle_in_transaction_session_timeout: options.statementTimeoutMs,
+    ...deadlines(options.statementTimeoutMs),
     types: { getTypeParser },
-  });
+    // The pool waits for it, although its type does not say so.
+    onConnect: findByKey,
+  };
+  const pool = new pg.Pool(settings);
+  const prepare = createPreparing();
   // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
   pool.on('error', () => undefined);
   let closed: Promise<void> | undefined;
   return {
-    query: (text, values) => run(pool, text, values),
-    transaction: (work) => transaction(pool, work),
+    query: (text, values) => run(pool, prepare(text, values)),
+    transaction: (work) => transaction(pool, { prepare, work }),
     close: () => (closed ??= pool.end()),
+  };
+}
+
+/** PostgreSQL's own deadline comes first; where nothing is heard of it any more, ours follows. */
+const SILENCE_MS = 2000;
+
+/** Deadlines of every statement and every wait for a connection, as the driver takes them. */
+export function deadlines(statementTimeoutMs: number) {
+  const silent = statementTimeoutMs + SILENCE_MS;
+  return {
+    connectionTimeoutMillis: Math.min(10_000, silent),
+    statement_timeout: statementTimeoutMs,
+    // A process that freezes within a transaction lets go of its rows.
+    idle_in_transaction_session_timeout: statementTimeoutMs,
+    query_timeout: silent,
   };
 }
 
@@ -43,19 +60,51 @@ export function createDatabase(options: {
 const getTypeParser: typeof pg.types.getTypeParser = (oid, format) =>
   oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format);
 
-async function transaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Promise<T> {
+/**
+ * A plan is kept for long, and a table may have been empty when it was made: on a later million rows it must still
+ * find each by its key, never read them all. Where there is no index PostgreSQL reads the table all the same.
+ */
+async function findByKey(client: pg.ClientBase): Promise<void> {
+  await client.query('set enable_seqscan = off');
+}
+
+interface Prepared {
+  statement: pg.QueryConfig;
+  /** Has the statement read and planned anew from now on. */
+  forget(): void;
+}
+type Prepare = (text: string, values: readonly unknown[] | undefined) => Prepared;
+
+/** Statements with values are read and planned once per connection: for a guard that costs as much as thirty of its rows. */
+function createPreparing(): Prepare {
+  const names = new Map<string, string>();
+  let made = 0;
+  return (text, values) => {
+    if (values === undefined) return { statement: { text }, forget: () => undefined };
+    const name = names.get(text) ?? `drover_${(made += 1)}`;
+    names.set(text, name);
+    return { statement: { name, text, values: [...values] }, forget: () => void names.delete(text) };
+  };
+}
+
+async function transaction<T>(
+  pool: pg.Pool,
+  { prepare, work }: { prepare: Prepare; work: (sql: Sql) => Promise<T> },
+): Promise<T> {
   const client = await pool.connect().catch(toFleetError);
   let broken = false;
   const onBroken = (): void => void (broken = true);
   // The pool listens to idle connections alone: one that breaks in here would end the process.
   client.on('error', onBroken);
   try {
-    await run(client, 'begin');
-    const result = await work({ query: (text, values) => run(client, text, values) });
-    await run(client, 'commit');
+    await run(client, prepare('begin', undefined));
+    const result = await work({ query: (text, values) => run(client, prepare(text, values)) });
+    await run(client, prepare('commit', undefined));
     return result;
   } catch (error) {
-    await client.query('rollback').catch(() => (broken = true));
+    // Whoever no longer answers takes no rollback either: PostgreSQL ends the transaction with its connection.
+    broken ||= isSilent(error);
+    if (!broken) await client.query('rollback').catch(() => (broken = true));
     throw error;
   } finally {
     client.off('error', onBroken);
@@ -63,13 +112,41 @@ async function transaction<T>(pool: pg.Pool, work: (sql: Sql) => Promise<T>): Pr
   }
 }
 
-async function run(on: pg.Pool | pg.PoolClient, text: string, values?: readonly unknown[]): Promise<Row[]> {
+function isSilent(error: unknown): boolean {
+  return error instanceof FleetError && error.code === 'unavailable' && error.vendorCode === undefined;
+}
+
+async function run(on: pg.Pool | pg.PoolClient, { statement, forget }: Prepared): Promise<Row[]> {
   try {
-    const result = await on.query(text, values === undefined ? undefined : [...values]);
+    const result = await on.query(statement);
     return result.rows as Row[];
   } catch (error) {
-    return toFleetError(error);
+    if (!isOutdated(error)) return toFleetError(error);
+    forget();
+    const message = 'a table has changed since a statement was prepared; the next try prepares it anew';
+    throw new FleetError(message, { code: 'unavailable', remedy: 'retry-later', cause: error });
   }
+}
+
+/** As a migration under running processes does it. */
+function isOutdated(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.routine === 'RevalidateCachedQuery';
+}
+
+/** What a unit of work answers; where PostgreSQL refused it or did not answer, the error is a FleetError. */
+export async function fromUnitOfWork<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (isDrivers(error)) return toFleetError(error);
+    throw error;
+  }
+}
+
+/** The beginning and the commit of a unit of work fail with the driver's own errors, which may be plain ones. */
+function isDrivers(error: unknown): boolean {
+  if (error instanceof DriverException || error instanceof pg.DatabaseError) return true;
+  return error instanceof Error && error.constructor === Error;
 }
 
 /** A refused constraint keeps its SQLSTATE as vendorCode; everything else means the database is away for now. */

@@ -101,7 +101,7 @@ const JOIN = `with item as materialized (
   ),
   old as materialized (
     select m.*, i.token as want, i.by, i.now, i.verb from item i join machine m on m.id = i.machine
-    order by m.id for update of m
+    where m.id = any(array(select machine from item)) order by m.id for update of m
   ),
   upd as (
     update machine m set batch_id = $2, changed_by = o.by, changed_at = o.now from old o
@@ -120,4 +120,4 @@ const JOIN = `with item as materialized (
   ),
   ${STALE}
   select true as granted, ${machineColumns('u')} from upd u
-  union all select false, ${machineColumns('o')} from old o where not exists (select from upd u where u.id = o.id)`;
+  union all select false, ${machineColumns('o')} from old o where o.id not in (select id from upd)`;

@@ -144,6 +144,7 @@ const END = `with item as materialized (
   target as materialized (
     select l.id, l.machine_id, l.state, i.outcome, i.reason, i.by, i.now, i.overdue
     from item i join lease l on l.id = i.lease and (i.owner is null or l.owner = i.owner)
+    where l.id = any(array(select lease from item))
   ),
   old as materialized (
     select m.id, m.pool, m.intent_id, m.uses, t.id as lease, t.outcome, t.reason, t.by, t.now, t.overdue
@@ -153,20 +154,21 @@ const END = `with item as materialized (
     update lease l set state = 'ending', outcome = o.outcome, reason = o.reason, changed_at = o.now,
       deadline_at = o.now + ${ENDING}
     from old o where l.id = o.lease and l.state = 'active' and (not o.overdue or l.deadline_at <= o.now)
-    returning l.id, l.machine_id
+    returning o.*
+  ),
+  wish as materialized (
+    select e.id, e.outcome, e.by, e.now, gen_random_uuid() as intent,
+      case when p.draining or p.recycle = 'delete' or e.uses >= p.max_uses then 'retire' else 'recycle' end as kind
+    from ending e join pool p on p.name = e.pool where e.intent_id is null
   ),
   opened as (
     insert into intent (id, machine_id, kind, reason, opened_at)
-      select gen_random_uuid(), o.id,
-        case when p.draining or p.recycle = 'delete' or o.uses >= p.max_uses then 'retire' else 'recycle' end,
-        'lease ' || o.outcome, o.now
-      from old o join ending e on e.id = o.lease join pool p on p.name = o.pool where o.intent_id is null
-      returning id, machine_id, kind
+      select intent, id, kind, 'lease ' || outcome, now from wish
   ),
   upd as (
-    update machine m set intent_id = i.id, intent_kind = i.kind, deadline_at = o.now + interval '1 minute', ring = 0,
-      failures = 0, failure = null, changed_by = o.by, changed_at = o.now
-    from opened i join old o on o.id = i.machine_id where m.id = i.machine_id returning m.id, m.pool, m.intent_id, m.changed_at
+    update machine m set intent_id = w.intent, intent_kind = w.kind, deadline_at = w.now + interval '1 minute', ring = 0,
+      failures = 0, failure = null, changed_by = w.by, changed_at = w.now
+    from wish w where m.id = w.id returning m.id, m.pool, m.intent_id, m.changed_at
   ),
   published as (
     insert into outbox (kind, pool, machine_id, intent_id, due_at)

@@ -64,9 +64,9 @@ function createLine(options: LineOptions): Line {
   const again = (broken: pg.Client, error: unknown): void => {
     if (client === broken) client = undefined;
     void broken.end().catch(() => undefined);
-    if (stopped || timer !== undefined) return;
+    if (stopped) return;
     if (error !== undefined) options.onError(error);
-    timer = setTimeout(() => {
+    timer ??= setTimeout(() => {
       timer = undefined;
       if (!stopped) void connect();
     }, RECONNECT_MS);

@@ -20,7 +20,7 @@ export function createMachineActs(database: Database): MachineActs {
 }
 
 function createLook(database: Database): (machine: string) => Promise<Machine | undefined> {
-  return createCollector<string, Machine | undefined | null>({
+  const collect = createCollector<string, Machine | null>({
     ...COLLECTED,
     key: (machine) => machine,
     run: async (machines) => {
@@ -32,7 +32,8 @@ function createLook(database: Database): (machine: string) => Promise<Machine | 
       for (const row of rows) found.set(row['id'] as string, toMachine(row));
       return found;
     },
-  }) as (machine: string) => Promise<Machine | undefined>;
+  });
+  return async (machine) => (await collect(machine)) ?? undefined;
 }
 
 /**

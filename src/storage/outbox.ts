@@ -4,17 +4,22 @@ import type { Database, Row, Sql } from './database.ts';
 
 export function createOutbox(database: Database): Outbox {
   return {
-    deliver: (act) =>
-      database.transaction(async (sql) => {
+    async deliver(act) {
+      // Most looks find nothing, and should cost no transaction.
+      if ((await database.query(WAITING, [act.now])).length === 0) return 0;
+      return database.transaction(async (sql) => {
         const rows = await sql.query(TAKE, [act.now, act.limit]);
         if (rows.length === 0) return 0;
         const bells = rows.map(toBell).filter((bell) => bell !== undefined);
         const putOff = await act.deliver(bells);
         await settle(sql, rows, putOff);
         return rows.length;
-      }),
+      });
+    },
   };
 }
+
+const WAITING = `select from outbox where due_at <= $1 limit 1`;
 
 /** Rows another relay is delivering are left to it. */
 const TAKE = `select o.*, m.state, m.intent_kind, m.intent_id as machine_intent
@@ -52,7 +57,8 @@ function machineOf(row: Row): { machine: string; intent: string; pool: string } 
 async function settle(sql: Sql, rows: readonly Row[], putOff: ReadonlyMap<number, Date>): Promise<void> {
   const done = rows.map((row) => row['id'] as number).filter((id) => !putOff.has(id));
   await sql.query(`delete from outbox where id = any($1::bigint[])`, [done]);
-  for (const [id, dueAt] of putOff) {
-    await sql.query(`update outbox set due_at = $2, tries = tries + 1 where id = $1`, [id, dueAt]);
-  }
+  if (putOff.size > 0) await sql.query(PUT_OFF, [[...putOff.keys()], [...putOff.values()]]);
 }
+
+const PUT_OFF = `update outbox o set due_at = p.due_at, tries = o.tries + 1
+  from unnest($1::bigint[], $2::timestamptz[]) as p (id, due_at) where o.id = p.id`;

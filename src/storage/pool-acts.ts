@@ -1,19 +1,20 @@
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
 import type { Pool } from '../fleet/pool.ts';
 import type { PoolActs, PoolView, ProvisionAct } from '../fleet/store.ts';
-import type { Database, Sql } from './database.ts';
+import { type Database, fromUnitOfWork, type Sql } from './database.ts';
 import { PoolEntity } from './entities.ts';
 import { machineColumns, toMachine } from './rows.ts';
 
 /** `fork` hands out a unit of work of its own: one for each act. */
 export function createPoolActs(database: Database, fork: () => EntityManager): PoolActs {
   return {
-    applyPools: (act) => applyPools(fork(), act),
+    applyPools: (act) => fromUnitOfWork(applyPools(fork(), act)),
     async pools() {
-      return (await fork().find(PoolEntity, {}, { orderBy: { name: 'asc' } })).map(toPool);
+      const found = fork().find(PoolEntity, {}, { orderBy: { name: 'asc' } });
+      return (await fromUnitOfWork(found)).map(toPool);
     },
     async pool(name) {
-      const found = await fork().findOne(PoolEntity, { name });
+      const found = await fromUnitOfWork(fork().findOne(PoolEntity, { name }));
       return found === null ? undefined : toPool(found);
     },
     viewPool: (name) => viewPool(database, name),

@@ -87,6 +87,7 @@ const PURGES = [
   `delete from machine where id in (
      select m.id from machine m where m.state = 'deleted' and m.state_since < $1
        and not exists (select from instance i where i.machine_id = m.id and i.gone_at is null) limit $2) returning id`,
+  `delete from intent where id in (select id from intent where closed_at < $1 limit $2) returning id`,
   `delete from batch where id in (
      select b.id from batch b where b.ended_at < $1 and not exists (select from machine m where m.batch_id = b.id) limit $2)
      returning id`,

@@ -40,19 +40,24 @@ async function lockBatch(sql: Sql, act: RecordAct): Promise<Batch | undefined> {
   return toBatch(row, await sql.query(`select * from batch_member where batch_id = $1`, [act.batch]));
 }
 
-/** Writes down every instance the launch made, then gives those nobody owns to members that have none. */
+/**
+ * Writes down every instance the launch made, then gives those nobody owns to members that have none: first to those
+ * still waiting, then to those given up, which keep their place in the pool for just that and delete what they get.
+ */
 async function adopt(sql: Sql, batch: Batch, act: RecordAct): Promise<void> {
   const seen = act.look.launched;
   if (seen.length === 0) return;
   const place = [batch.placement.pool, batch.placement.name, batch.id];
   await sql.query(SEEN, [JSON.stringify(seen), ...place, act.now, act.by]);
   await sql.query(ADOPT, [batch.id, act.now, act.by]);
+  await sql.query(BURY, [batch.id, act.now, act.by]);
 }
 
+/** In the order in which a sweep writes them: each waits for what the other inserts. */
 const SEEN = `insert into instance (id, pool, placement, batch_id, address, sighted_at, gone_at, gone, changed_by, changed_at)
   select i.instance, $2, $3, $4, i.address, $5, case when i.state = 'gone' then $5::timestamptz end,
     case when i.state = 'gone' then 'listed-gone' end, $6, $5
-  from jsonb_to_recordset($1::jsonb) as i (instance text, state text, address text)
+  from jsonb_to_recordset($1::jsonb) as i (instance text, state text, address text) order by i.instance
   on conflict (id) do update set address = coalesce(excluded.address, instance.address), changed_at = excluded.changed_at,
     batch_id = coalesce(instance.batch_id, excluded.batch_id), changed_by = excluded.changed_by,
     gone_at = coalesce(instance.gone_at, excluded.gone_at), gone = coalesce(instance.gone, excluded.gone)
@@ -79,6 +84,27 @@ const ADOPT = `with free as (
   )
   update machine m set instance_id = a.id, address = a.address, changed_by = $3, changed_at = $2
   from adopted a where m.id = a.machine_id`;
+
+const BURY = `with free as (
+    select id, address, row_number() over (order by id) as n from instance
+    where batch_id = $1 and machine_id is null and condemned_at is null and gone_at is null
+  ),
+  keeping as (
+    select machine_id, row_number() over (order by machine_id) as n from (
+      select b.machine_id from batch_member b join machine m on m.id = b.machine_id
+      where b.batch_id = $1 and b.state = 'given-up' and m.instance_id is null and m.intent_kind = 'retire'
+        and m.state in ('provisioning', 'deleting')
+      order by b.machine_id for update of m
+    ) given_up
+  ),
+  taken as (
+    update instance i set machine_id = k.machine_id, condemned_at = $2, changed_by = $3, changed_at = $2
+    from free f join keeping k using (n)
+    where i.id = f.id and i.machine_id is null and i.condemned_at is null and i.gone_at is null
+    returning i.id, i.machine_id, i.address
+  )
+  update machine m set instance_id = t.id, address = t.address, changed_by = $3, changed_at = $2
+  from taken t where m.id = t.machine_id`;
 
 interface Pending {
   instance: string | null;
@@ -195,7 +221,7 @@ const WRITE = `update batch set handle = $2, state = case when $3::boolean then 
   where id = $1`;
 
 /** The lane is free: what has been collecting for it goes next. */
-const WAKE_LANE = `insert into outbox (kind, job, due_at)
+export const WAKE_LANE = `insert into outbox (kind, job, due_at)
   select 'wake', 'batch.' || id || '.' || ring, $2 from batch where lane = $1 and state = 'open' and close_at <= $2`;
 
 async function poolsOf(sql: Sql, batch: string): Promise<string[]> {

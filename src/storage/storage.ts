@@ -3,7 +3,7 @@ import type { Outbox } from '../fleet/outbox.ts';
 import type { Store } from '../fleet/store.ts';
 import type { Views } from '../fleet/views.ts';
 import { createBatchActs } from './batch-acts.ts';
-import { createDatabase } from './database.ts';
+import { createDatabase, deadlines } from './database.ts';
 import { ENTITIES } from './entities.ts';
 import { createHistory, type History } from './history.ts';
 import { createLeaseActs } from './lease-acts.ts';
@@ -23,12 +23,21 @@ export interface Storage {
   close(): Promise<void>;
 }
 
+interface StorageOptions {
+  url: string;
+  connections?: number;
+  /** How long one statement may take. */
+  statementTimeoutMs?: number;
+}
+
 /** Opens a migrated database: hot guarded writes as statements, cold paths through MikroORM's unit of work. */
-export async function createStorage(options: { url: string; connections?: number }): Promise<Storage> {
-  const connections = options.connections ?? 10;
-  const database = createDatabase({ url: options.url, connections, statementTimeoutMs: 30_000 });
+export async function createStorage(options: StorageOptions): Promise<Storage> {
+  const { url, connections = 10, statementTimeoutMs = 30_000 } = options;
+  const database = createDatabase({ url, connections, statementTimeoutMs });
   const orm = await MikroORM.init({
-    clientUrl: options.url,
+    clientUrl: url,
+    // The unit of work keeps a connection that fell silent: none lives long.
+    driverOptions: { ...deadlines(statementTimeoutMs), maxLifetimeSeconds: 60 },
     entities: [...ENTITIES],
     pool: { min: 0, max: 4 },
     logger: () => undefined,

@@ -8,41 +8,90 @@ import { openIntent } from './open-intent.ts';
  * directions want two sightings a grace period apart, because listings lag behind in both.
  */
 export function createSweep(database: Database): ReconcileActs['sweep'] {
-  return (act) => database.transaction((sql) => sweep(sql, act));
+  return async (act) => {
+    const items = JSON.stringify(act.items);
+    const found = await database.transaction((sql) => condemnStrays(sql, items, act));
+    const lost = await database.transaction((sql) => loseMissing(sql, items, act));
+    return { ...found, lost };
+  };
 }
 
-async function sweep(sql: Sql, act: SweepAct): Promise<SweepResult> {
-  const items = JSON.stringify(act.items);
+async function condemnStrays(
+  sql: Sql,
+  items: string,
+  act: SweepAct,
+): Promise<Pick<SweepResult, 'sighted' | 'condemned'>> {
   const place = [act.placement.pool, act.placement.name];
   const sighted = await sql.query(SIGHT, [items, ...place, act.now, act.by]);
-  const settleBefore = new Date(act.now.getTime() - act.graceMs);
-  const strays = await sql.query(STRAYS, [items, ...place, settleBefore]);
+  const strays = await sql.query(STRAYS, [items, ...place, settledBefore(act)]);
   const reason = 'seen in the cloud, owned by nobody';
   const instances = strays.map((row) => row['id'] as string);
   const condemned = await condemn(sql, { instances, reason, now: act.now, by: act.by });
+  return { sighted: sighted.length, condemned };
+}
+
+async function loseMissing(sql: Sql, items: string, act: SweepAct): Promise<string[]> {
+  const place = [act.placement.pool, act.placement.name];
+  await lockMachinesOf(sql, [items, ...place, act.listedAt]);
   await sql.query(BACK, [items, ...place]);
-  const missing = await sql.query(MISSING, [items, ...place, act.listedAt, act.now, settleBefore, act.by]);
-  const lost = await loseMachines(
+  const times = [act.listedAt, act.now, settledBefore(act)];
+  const missing = await sql.query(MISSING, [items, ...place, ...times, act.by]);
+  return loseMachines(
     sql,
     missing.map((row) => row['machine_id'] as string),
     act,
   );
-  return { sighted: sighted.length, condemned, lost };
 }
 
-/** An instance of a batch that is still going on is that batch's to adopt or to condemn. */
+function settledBefore(act: SweepAct): Date {
+  return new Date(act.now.getTime() - act.graceMs);
+}
+
+/**
+ * An instance of a launch that is still going on is that launch's to write down, to adopt or to condemn: counted here
+ * beside the machine that waits for it, it would count twice. Where listings do not tell whose an instance is, any
+ * launch at the placement may be its own.
+ */
+const OF_A_LAUNCH = (batch: string): string => `exists (
+    select from batch g where g.verb = 'launch' and g.ended_at is null and g.state <> 'open'
+      and g.placement ->> 'pool' = $2 and g.placement ->> 'name' = $3 and (${batch} is null or ${batch} = g.id::text))`;
+
+/** A look writes the same rows in the same order. */
 const SIGHT = `insert into instance (id, pool, placement, batch_id, address, sighted_at, changed_by, changed_at)
   select i.instance, $2, $3, b.id, i.address, $4, $5, $4
   from jsonb_to_recordset($1::jsonb) as i (instance text, state text, address text, batch text)
     left join batch b on b.id::text = i.batch
-  where i.state not in ('gone', 'deleting')
+  where i.state not in ('gone', 'deleting') and not ${OF_A_LAUNCH('i.batch')} order by i.instance
   on conflict (id) do nothing returning id`;
 
 const STRAYS = `select n.id from instance n
     join jsonb_to_recordset($1::jsonb) as i (instance text, state text) on i.instance = n.id and i.state not in ('gone', 'deleting')
     left join batch b on b.id = n.batch_id
   where n.pool = $2 and n.placement = $3 and n.machine_id is null and n.condemned_at is null and n.gone_at is null
-    and n.sighted_at <= $4 and (b.id is null or b.ended_at is not null)`;
+    and n.sighted_at <= $4 and (b.id is null or b.ended_at is not null) and not ${OF_A_LAUNCH('n.batch_id::text')}`;
+
+/**
+ * A look's outcome locks batch, machine and instance in that order, so whoever is to write an instance that a machine
+ * owns locks the machine first.
+ */
+async function lockMachinesOf(sql: Sql, listed: readonly unknown[]): Promise<void> {
+  const rows = await sql.query(TOUCHED, listed);
+  if (rows.length === 0) return;
+  const machines = [rows.map((row) => row['machine_id'] as string)];
+  await sql.query(LOCK_BATCHES, machines);
+  await sql.query(LOCK_MACHINES, machines);
+}
+
+const TOUCHED = `with listed as (select * from jsonb_to_recordset($1::jsonb) as i (instance text, state text))
+  select n.machine_id from instance n left join listed l on l.instance = n.id
+  where n.pool = $2 and n.placement = $3 and n.gone_at is null and n.machine_id is not null
+    and (n.missing_since is not null or (n.sighted_at < $4 and (l.instance is null or l.state = 'gone')))`;
+
+const LOCK_BATCHES = `select b.id from batch b where b.state = 'open'
+    and b.id in (select m.batch_id from machine m where m.id = any($1::uuid[]))
+  order by b.id for update`;
+
+const LOCK_MACHINES = `select m.id from machine m where m.id = any($1::uuid[]) order by m.id for update`;
 
 const BACK = `update instance n set missing_since = null
   from jsonb_to_recordset($1::jsonb) as i (instance text, state text)

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { IntentKind, MachineState } from '../fleet/lifecycle.ts';
 import type { FleetCounts, LeaseQuery, Listed, MachineQuery, TimelineEntry, Views } from '../fleet/views.ts';
-import type { Row } from './database.ts';
+import { fromUnitOfWork, type Row } from './database.ts';
 import { TransitionEntity } from './entities.ts';
 import { LEASE_SELECT, machineColumns, toLease, toMachine } from './rows.ts';
 
@@ -18,7 +18,7 @@ export function createViews(fork: () => EntityManager): Views {
       const sql = `select ${machineColumns('m')} from machine m where ${where} order by m.id limit ?`;
       return listed(await rows(fork(), sql, [...values, query.limit + 1]), query.limit, toMachine);
     },
-    machineTimeline: (query) => timeline(fork(), query),
+    machineTimeline: (query) => fromUnitOfWork(timeline(fork(), query)),
     countByState: () => countByState(fork()),
     async openIntents(intents) {
       const sql = `select id from intent where closed_at is null and id::text in (select jsonb_array_elements_text(?::jsonb))`;
@@ -28,13 +28,15 @@ export function createViews(fork: () => EntityManager): Views {
     async leaseByKey(query) {
       const sql = `${LEASE_SELECT} where l.owner = ? and l.idempotency_key = ?`;
       const [row] = await rows(fork(), sql, [query.owner, query.idempotencyKey]);
-      return row === undefined ? undefined : { lease: toLease(row), digest: row['digest'] as string };
+      return row === undefined
+        ? undefined
+        : { lease: toLease(toDates(row)), digest: row['digest'] as string };
     },
   };
 }
 
 function rows(em: EntityManager, sql: string, values: readonly unknown[] = []): Promise<Row[]> {
-  return em.execute<Row[]>(sql, [...values]);
+  return fromUnitOfWork(em.execute<Row[]>(sql, [...values]));
 }
 
 function listed<Item>(found: readonly Row[], limit: number, to: (row: Row) => Item): Listed<Item> {

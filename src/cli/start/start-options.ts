@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import type { Environment } from '../../config.ts';
 import { SetupError } from '../../embedded/setup-error.ts';
 
 export interface StartOptions {
@@ -13,6 +14,14 @@ export interface StartOptions {
   seed: number;
   /** Times between the deaths of a worker process, for a burst that shows that none matters; 0 for none. */
   killWorkerEverySeconds: number;
+}
+
+/** One `npm start`. */
+export interface StartRun {
+  options: StartOptions;
+  env: Environment;
+  cwd: string;
+  say(line: string): void;
 }
 
 const USAGE = `npm start -- [--once] [--no-burst] [--report FILE] [--tasks FILE] [--workers N] [--speed N] [--seed N]`;

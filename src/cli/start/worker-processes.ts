@@ -14,6 +14,7 @@ export interface WorkerProcessesOptions {
   count: number;
   env: Environment;
   dir: string;
+  cwd: string;
   searchPath: string;
   onDeath(line: string): void;
 }
@@ -28,13 +29,15 @@ export function createWorkerProcesses(options: WorkerProcessesOptions): WorkerPr
   const keep = async (slot: number): Promise<void> => {
     const started = await startWorker(options, slot);
     running.set(slot, started);
-    void started.exited.then(async () => {
-      running.delete(slot);
-      if (stopping) return;
-      options.onDeath(`worker ${slot} (process ${started.pid}) died; another takes its place`);
-      await new Promise((resolve) => setTimeout(resolve, RESTART_MS));
-      if (!stopping) await keep(slot);
-    });
+    void replaceWhenDead(slot, started);
+  };
+  const replaceWhenDead = async (slot: number, started: ServerProcess): Promise<void> => {
+    await started.exited;
+    running.delete(slot);
+    if (stopping) return;
+    options.onDeath(`worker ${slot} (process ${started.pid}) died; another takes its place`);
+    await new Promise((resolve) => setTimeout(resolve, RESTART_MS));
+    if (!stopping) await keep(slot);
   };
   return {
     async start() {
@@ -58,7 +61,7 @@ async function startWorker(options: WorkerProcessesOptions, slot: number): Promi
   return startServerProcess({
     words: [process.execPath, entry, 'work', '--with-parent'],
     env: defined(options.env),
-    cwd: options.dir,
+    cwd: options.cwd,
     logPath: join(options.dir, `worker-${slot}.log`),
     dieWith: 'TERM',
     stopWith: 'SIGTERM',

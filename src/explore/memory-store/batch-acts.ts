@@ -1,7 +1,7 @@
 import type { Batch, BatchAct, BatchActs } from '../../fleet/store.ts';
 import { dueAt, isFree, isPast } from './due.ts';
 import { atomic, type Memory } from './memory.ts';
-import { recordLook } from './record-look.ts';
+import { recordLook, wakeLane } from './record-look.ts';
 import type { BatchRow, MemberRow } from './rows.ts';
 import { failMembers, retireMembers } from './settle-members.ts';
 import type { Tables } from './tables.ts';
@@ -113,5 +113,6 @@ function failBatch(memory: Memory, act: Parameters<BatchActs['failBatch']>[0]): 
     ...{ state: 'ended', holdsLane: false, endedAt: now, claimedUntil: null, failure },
     ...{ changedBy: by, changedAt: now },
   });
+  wakeLane(tables, row.lane, now);
   return true;
 }

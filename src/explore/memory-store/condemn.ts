@@ -32,6 +32,8 @@ export function condemn(
       },
       ...{ changedBy: by, changedAt: now },
     };
+    // Born as a wish whose launch is over: it stands where a given-up launch stands.
+    tables.machines.put({ ...machine, state: 'requested' });
     tables.machines.put(machine);
     tables.intents.put({
       ...{ id: machine.intent ?? '', machine: machine.id, kind: 'retire', reason },

@@ -1,6 +1,9 @@
 import type { MachineState } from '../../fleet/lifecycle.ts';
 import type { Pool } from '../../fleet/pool.ts';
 
+/** How long a lease may be ending: longer than its machine's stop and release, which have deadlines of their own. */
+export const ENDING_MS = 15 * 60_000;
+
 export function after(now: Date, ms: number): Date {
   return new Date(now.getTime() + ms);
 }

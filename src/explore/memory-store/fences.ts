@@ -62,16 +62,21 @@ function* wrongMachineWrite(
   row: MachineRow,
 ): Generator<string> {
   if (before !== undefined) yield* wrongMove(before, row);
-  const { id, instance } = row;
-  if (instance === null || before?.instance === instance) return;
-  const [other] = tables.machines.where((each) => each.instance === instance && each.id !== id);
-  if (other !== undefined) yield `instance ${instance} is machine ${other.id}'s`;
+  const { id, instance, lease } = row;
+  const others = tables.machines.where((each) => each.id !== id);
+  if (instance !== null && others.some((each) => each.instance === instance)) {
+    yield `instance ${instance} is another machine's`;
+  }
+  if (lease !== null && others.some((each) => each.lease === lease))
+    yield `lease ${lease} has another machine`;
 }
 
 function* wrongMove(before: MachineRow, row: MachineRow): Generator<string> {
   if (before.state !== row.state && !mayBecome(before.state, row.state)) {
     yield `machine ${row.id} may not go from ${before.state} to ${row.state}`;
   }
+  if (before.instance !== null && row.instance !== before.instance)
+    yield `machine ${row.id} keeps its instance`;
   if (before.token > row.token) yield `machine ${row.id}: a fencing token never goes down`;
 }
 

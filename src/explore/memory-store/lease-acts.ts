@@ -1,7 +1,7 @@
 import type { Lease } from '../../fleet/pool.ts';
 import type { EndLeaseAct, LeaseActs } from '../../fleet/store.ts';
 import { ringFlow } from './bells.ts';
-import { after, byOrder, isPast } from './due.ts';
+import { after, byOrder, ENDING_MS, isPast } from './due.ts';
 import { match } from './match.ts';
 import { atomic, type Memory } from './memory.ts';
 import { AT_ONCE_MS } from './open-intent.ts';
@@ -77,8 +77,12 @@ function endLease(memory: Memory, act: EndLeaseAct): Lease | undefined {
 function expireLeases(memory: Memory, act: { now: Date; by: string; limit: number }): readonly Lease[] {
   const { tables } = memory;
   const { now, by } = act;
+  // An ending lease waits for its machine, whose own overdue states are recovered one by one.
+  for (const row of tables.leases.where((each) => each.state === 'ending' && isPast(each.deadlineAt, now))) {
+    tables.leases.put({ ...row, deadlineAt: after(now, ENDING_MS), changedAt: now });
+  }
   const overdue = tables.leases
-    .where((row) => isPast(row.deadlineAt, now))
+    .where((row) => row.state !== 'ending' && isPast(row.deadlineAt, now))
     .toSorted(byOrder((row) => [row.deadlineAt?.getTime() ?? 0]))
     .slice(0, act.limit);
   for (const row of overdue) {
@@ -116,7 +120,8 @@ function endActive(memory: Memory, row: LeaseRow, act: EndLeaseAct): void {
   const machine = row.machine === null ? undefined : tables.machines.get(row.machine);
   if (machine === undefined) return;
   const { outcome, reason, now } = act;
-  tables.leases.put({ ...row, state: 'ending', outcome, reason, deadlineAt: null, changedAt: now });
+  const deadlineAt = after(now, ENDING_MS);
+  tables.leases.put({ ...row, state: 'ending', outcome, reason, deadlineAt, changedAt: now });
   if (machine.intent === null) openAfterLease(memory, machine, act);
 }
 

@@ -8,6 +8,7 @@ import { closeIntent, openIntent } from './open-intent.ts';
 import { release } from './release.ts';
 import type { MachineRow } from './rows.ts';
 import { settled } from './settled.ts';
+import type { Tables } from './tables.ts';
 
 export function createMachineActs(memory: Memory): MachineActs {
   return {
@@ -67,7 +68,9 @@ function nextState(old: MachineRow, step: Step): MachineState {
 
 function finish({ tables }: Memory, act: Parameters<MachineActs['finish']>[0]): Answer {
   const old = tables.machines.get(act.machine);
-  if (old === undefined || !isFinishable(old, act)) return { granted: false, machine: old };
+  if (old === undefined || !isFinishable(old, act) || keepsPlace(tables, old)) {
+    return { granted: false, machine: old };
+  }
   const next = act.step === 'stop' ? 'stopped' : 'deleted';
   const machine: MachineRow = {
     ...settled(old, act, next),
@@ -83,6 +86,18 @@ function isFinishable(old: MachineRow, act: { step: Step; token: number }): bool
   if (old.token !== act.token || old.batch !== null) return false;
   if (act.step === 'stop') return old.state === 'stopping';
   return old.state === 'deleting' && old.instance === null;
+}
+
+/**
+ * A machine given up while its launch is still under way keeps its place until that is over: what the launch may yet
+ * make for it counts against the pool's limit.
+ */
+function keepsPlace(tables: Tables, old: MachineRow): boolean {
+  if (old.state !== 'deleting') return false;
+  return tables.members
+    .where((member) => member.machine === old.id && member.state === 'given-up')
+    .map((member) => tables.batches.get(member.batch))
+    .some((batch) => batch?.verb === 'launch' && batch.endedAt === null);
 }
 
 function becomeReady({ tables }: Memory, act: Act & { token: number }): Answer {

@@ -1,7 +1,7 @@
 import { type IntentKind, mayReplace, OPENS_IN } from '../../fleet/lifecycle.ts';
 import type { Act, Answer, OpenIntentAct } from '../../fleet/store.ts';
 import { ringFlow } from './bells.ts';
-import { after } from './due.ts';
+import { after, ENDING_MS } from './due.ts';
 import type { Memory } from './memory.ts';
 import { memberKey, type MachineRow } from './rows.ts';
 import type { Tables } from './tables.ts';
@@ -36,7 +36,8 @@ function endActiveLease(
   const row = lease === null ? undefined : tables.leases.get(lease);
   if (row?.state !== 'active') return;
   const { outcome, reason, now } = act;
-  tables.leases.put({ ...row, state: 'ending', outcome, reason, deadlineAt: null, changedAt: now });
+  const deadlineAt = after(now, ENDING_MS);
+  tables.leases.put({ ...row, state: 'ending', outcome, reason, deadlineAt, changedAt: now });
 }
 
 /** The writes of opening an intent on a row that was seen to allow it. */

@@ -102,6 +102,6 @@ function purge({ tables }: Memory, act: { before: Date; limit: number }): number
   const waitedFor = new Set(tables.machines.all().map((each) => each.batch));
   const batches = drop(tables.batches, (each) => isOld(each.endedAt) && !waitedFor.has(each.id));
   drop(tables.members, (each) => !tables.batches.get(each.batch) || !tables.machines.get(each.machine));
-  drop(tables.intents, (each) => tables.machines.get(each.machine) === undefined);
+  drop(tables.intents, (each) => isOld(each.closedAt) || tables.machines.get(each.machine) === undefined);
   return instances + machines + batches + drop(tables.leases, (each) => isOld(each.endedAt));
 }

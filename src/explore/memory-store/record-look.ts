@@ -4,7 +4,7 @@ import { wake } from './bells.ts';
 import { after, byOrder } from './due.ts';
 import { condemn } from './condemn.ts';
 import type { Memory } from './memory.ts';
-import { type InstanceRow, placementKey } from './rows.ts';
+import { type InstanceRow, type MachineRow, memberKey, type MemberRow, placementKey } from './rows.ts';
 import {
   type DoneMember,
   type FailedMember,
@@ -46,24 +46,46 @@ function condemnSurplus(memory: Memory, batch: Batch, { now, by }: RecordAct): v
   condemn(memory, { instances, reason: 'surplus of a launch', now, by });
 }
 
-/** Writes down every instance the launch made, then gives those nobody owns to members that have none. */
+/**
+ * Writes down every instance the launch made, then gives those nobody owns to members that have none: first to those
+ * still waiting, then to those given up, which keep their place in the pool for just that and delete what they get.
+ */
 function adopt(tables: Tables, batch: Batch, act: RecordAct): void {
   for (const seen of act.look.launched) noteInstance(tables, { batch, act, seen });
   const free = tables.instances
     .where((each) => each.batch === batch.id && isFreeInstance(each))
     .toSorted(byOrder(() => []));
-  const wanting = batch.pending.flatMap((machine) => {
+  const changed = { changedBy: act.by, changedAt: act.now };
+  for (const { machine, member } of wanting(tables, batch)) {
+    const instance = free.shift();
+    if (instance === undefined) return;
+    tables.instances.put({ ...instance, ...changed, machine: machine.id });
+    tables.members.put({ ...member, instance: instance.id });
+    tables.machines.put({ ...machine, ...changed, instance: instance.id, address: instance.address });
+  }
+  for (const machine of keepingPlace(tables, batch)) {
+    const instance = free.shift();
+    if (instance === undefined) return;
+    tables.instances.put({ ...instance, ...changed, machine: machine.id, condemnedAt: act.now });
+    tables.machines.put({ ...machine, ...changed, instance: instance.id, address: instance.address });
+  }
+}
+
+function wanting(tables: Tables, batch: Batch): { machine: MachineRow; member: MemberRow }[] {
+  return batch.pending.flatMap((machine) => {
     const found = pendingMember(tables, batch.id, machine);
     return found === undefined || found.member.instance !== null ? [] : [found];
   });
-  for (const [index, instance] of free.entries()) {
-    const wants = wanting[index];
-    if (wants === undefined) break;
-    const changed = { changedBy: act.by, changedAt: act.now };
-    tables.instances.put({ ...instance, ...changed, machine: wants.machine.id });
-    tables.members.put({ ...wants.member, instance: instance.id });
-    tables.machines.put({ ...wants.machine, ...changed, instance: instance.id, address: instance.address });
-  }
+}
+
+function keepingPlace(tables: Tables, batch: Batch): MachineRow[] {
+  return batch.members.flatMap(({ machine: id }) => {
+    const member = tables.members.get(memberKey(batch.id, id));
+    const machine = tables.machines.get(id);
+    if (member?.state !== 'given-up' || machine?.intentKind !== 'retire' || machine.instance !== null)
+      return [];
+    return machine.state === 'provisioning' || machine.state === 'deleting' ? [machine] : [];
+  });
 }
 
 function isFreeInstance(each: InstanceRow): boolean {
@@ -187,9 +209,12 @@ function writeBatch(tables: Tables, from: { batch: Batch; ended: boolean; act: R
     endedAt: ended ? now : null,
     ...{ claimedUntil: null, inDoubt: false, failures: 0, failure: null, changedBy: by, changedAt: now },
   });
-  if (holdsLane) return;
-  // The lane is free: what has been collecting for it goes next.
-  for (const next of tables.batches.where((each) => each.lane === row.lane && each.state === 'open')) {
+  if (!holdsLane) wakeLane(tables, row.lane, now);
+}
+
+/** The lane is free: what has been collecting for it goes next. */
+export function wakeLane(tables: Tables, lane: string, now: Date): void {
+  for (const next of tables.batches.where((each) => each.lane === lane && each.state === 'open')) {
     if (next.closeAt <= now) wake(tables, `batch.${next.id}.${next.ring}`, now);
   }
 }

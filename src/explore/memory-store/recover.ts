@@ -1,6 +1,6 @@
 import type { IntentKind, MachineState } from '../../fleet/lifecycle.ts';
 import type { Answer, ReconcileActs } from '../../fleet/store.ts';
-import { after } from './due.ts';
+import { after, ENDING_MS } from './due.ts';
 import type { Memory } from './memory.ts';
 import { cancelRequested, replaceIntent } from './open-intent.ts';
 import { type MachineRow, memberKey } from './rows.ts';
@@ -32,8 +32,8 @@ function triesAgain(machine: MachineRow): boolean {
 function expire(tables: Tables, lease: string | null, now: Date): void {
   const row = lease === null ? undefined : tables.leases.get(lease);
   if (row?.state !== 'active') return;
-  const ending = { outcome: 'expired', reason: 'max-duration', deadlineAt: null, changedAt: now } as const;
-  tables.leases.put({ ...row, ...ending, state: 'ending' });
+  const ending = { outcome: 'expired', reason: 'max-duration', changedAt: now } as const;
+  tables.leases.put({ ...row, ...ending, state: 'ending', deadlineAt: after(now, ENDING_MS) });
 }
 
 /** The intent becomes a retire; an open quarantine of a stop stays, and one kept too long ends. */

@@ -14,8 +14,10 @@ export function sweep(memory: Memory, act: SweepAct): SweepResult {
   const sighted = sight(tables, act);
   const settleBefore = after(now, -act.graceMs);
   const listed = new Map(act.items.map((item) => [item.instance, item]));
-  const strays = here(tables, act).filter((row) =>
-    isStray(tables, row, { item: listed.get(row.id), settleBefore }),
+  const strays = here(tables, act).filter(
+    (row) =>
+      isStray(tables, row, { item: listed.get(row.id), settleBefore }) &&
+      !isOfALaunch(tables, act, row.batch),
   );
   const instances = strays.map((row) => row.id);
   const condemned = condemn(memory, { instances, reason: 'seen in the cloud, owned by nobody', now, by });
@@ -43,10 +45,27 @@ function isThere(item: InventoryItem): boolean {
   return item.state !== 'gone' && item.state !== 'deleting';
 }
 
+/** True where a launch at the placement is still going on that may have made it. */
+function isOfALaunch(tables: Tables, { placement }: SweepAct, batch: string | null): boolean {
+  const launches = tables.batches.where(
+    (row) =>
+      row.verb === 'launch' &&
+      row.endedAt === null &&
+      row.state !== 'open' &&
+      (batch === null || row.id === batch),
+  );
+  return launches.some(
+    (row) => row.placement.pool === placement.pool && row.placement.name === placement.name,
+  );
+}
+
 /** Writes down instances never seen before; answers how many. */
 function sight(tables: Tables, act: SweepAct): number {
   const unknown = act.items.filter(
-    (item) => isThere(item) && tables.instances.get(item.instance) === undefined,
+    (item) =>
+      isThere(item) &&
+      tables.instances.get(item.instance) === undefined &&
+      !isOfALaunch(tables, act, item.batch),
   );
   for (const item of unknown) {
     const batch = item.batch === null ? undefined : tables.batches.get(item.batch);

@@ -1,4 +1,7 @@
 /** The append-only log, written by triggers so that no statement can leave it out, and what tells of a change at once. */
+/** Two hundred rows before and after are paired by a hash: the planner takes them for one row each, and compares all. */
+const PAIRED = 'set enable_nestloop = off';
+
 export const LOG = [
   `create table transition (
     seq bigint generated always as identity primary key,
@@ -23,7 +26,7 @@ export const LOG = [
     at timestamptz not null
   )`,
   `create index transition_machine on transition (machine_id, seq)`,
-  `create function drover_log_machine() returns trigger language plpgsql as $$
+  `create function drover_log_machine() returns trigger language plpgsql ${PAIRED} as $$
     begin
       if tg_op = 'INSERT' then
         insert into transition (entity, subject, machine_id, pool, placement, from_state, to_state, token, intent_id,
@@ -45,7 +48,7 @@ export const LOG = [
     for each statement execute function drover_log_machine()`,
   `create trigger machine_log_update after update on machine referencing old table as old_rows new table as new_rows
     for each statement execute function drover_log_machine()`,
-  `create function drover_log_lease() returns trigger language plpgsql as $$
+  `create function drover_log_lease() returns trigger language plpgsql ${PAIRED} as $$
     begin
       if tg_op = 'INSERT' then
         insert into transition (entity, subject, machine_id, pool, from_state, to_state, lease_id, outcome, deadline_at, at)
@@ -76,7 +79,7 @@ export const LOG = [
     for each statement execute function drover_log_instance()`,
   `create trigger instance_log_update after update on instance referencing new table as new_rows
     for each statement execute function drover_log_instance()`,
-  `create function drover_log_batch() returns trigger language plpgsql as $$
+  `create function drover_log_batch() returns trigger language plpgsql ${PAIRED} as $$
     begin
       insert into transition (entity, subject, pool, from_state, to_state, token, batch_id, outcome, by, at)
         select 'batch', n.id::text, n.lane, o.state, n.state, n.token, n.id, n.verb, n.changed_by, n.changed_at
@@ -90,8 +93,10 @@ export const LOG = [
 export const BELLS = [
   `create function drover_ring() returns trigger language plpgsql as $$
     begin
-      perform pg_notify('drover_outbox', '');
+      -- A guard that owes nobody a wake inserts nothing, and a notification holds up every other commit.
+      if exists (select from new_rows) then perform pg_notify('drover_outbox', ''); end if;
       return null;
     end $$`,
-  `create trigger outbox_ring after insert on outbox for each statement execute function drover_ring()`,
+  `create trigger outbox_ring after insert on outbox referencing new table as new_rows
+    for each statement execute function drover_ring()`,
 ];
