@@ -12,6 +12,7 @@ const ON_THE_WAY: readonly MachineState[] = [
   'provisioning',
   'booting',
   'resetting',
+  'parked',
   'released',
   'stopped',
   'stopping',
@@ -23,7 +24,7 @@ const ON_THE_WAY: readonly MachineState[] = [
  * what is retired has been idle longer than the pool allows and nobody waits for it.
  */
 export function planScaling(view: PoolView, now: Date): readonly ScalingAction[] {
-  if (view.pool.draining) return retireIdle(view, 0, () => true);
+  if (view.pool.draining) return [...retireIdle(view, 0, () => true), ...retireParked(view)];
   const ready = view.machines.filter(isIdle).length;
   const coming = view.machines.filter(isComing).length;
   const missing = view.pending + view.pool.minIdle - ready - coming;
@@ -37,14 +38,18 @@ function isIdle(machine: Machine): boolean {
   return machine.state === 'ready' && machine.intent === null;
 }
 
+function isParked(machine: Machine): boolean {
+  return machine.state === 'parked' && machine.intent === null;
+}
+
 function isComing(machine: Machine): boolean {
   if (machine.intentKind !== 'provision' && machine.intentKind !== 'recycle') return false;
   return ON_THE_WAY.includes(machine.state);
 }
 
 function grow(view: PoolView, missing: number, now: Date): readonly ScalingAction[] {
-  const parked = view.machines.filter((machine) => machine.state === 'parked' && machine.intent === null);
-  const woken = parked
+  const woken = view.machines
+    .filter(isParked)
     .slice(0, missing)
     .map((machine): ScalingAction => ({ kind: 'unpark', machine: machine.id, token: machine.token }));
   const room = view.pool.max - view.machines.length - view.unowned;
@@ -68,10 +73,14 @@ function retireIdle(
   return idle
     .slice(0, Math.max(0, idle.length - keep))
     .filter(isOld)
-    .map((machine) => ({
-      kind: 'retire',
-      machine: machine.id,
-      token: machine.token,
-      reason: view.pool.draining ? 'pool drained' : 'idle',
-    }));
+    .map((machine) => toRetire(view, machine));
+}
+
+function retireParked(view: PoolView): readonly ScalingAction[] {
+  return view.machines.filter(isParked).map((machine) => toRetire(view, machine));
+}
+
+function toRetire(view: PoolView, machine: Machine): ScalingAction {
+  const reason = view.pool.draining ? 'pool drained' : 'idle';
+  return { kind: 'retire', machine: machine.id, token: machine.token, reason };
 }

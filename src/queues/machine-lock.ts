@@ -62,6 +62,8 @@ export function createMachineLocks(options: {
       const key = `${options.prefix}:lock:${name}`;
       const owner = randomUUID();
       if (!(await ask(LOCK, { key, owner, ttlMs: String(options.ttlMs) }))) return undefined;
+      // An earlier holder in this process has lost it without having heard.
+      lose(key);
       const abort = new AbortController();
       held.set(key, { owner, abort });
       return {

@@ -1,4 +1,4 @@
-import { FlowProducer, type FlowJob, Queue, type JobsOptions } from 'bullmq';
+import { ErrorCode, FlowProducer, type FlowJob, Queue, type JobsOptions } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { stepsOwed } from '../fleet/lifecycle.ts';
 import type { Bell } from '../fleet/outbox.ts';
@@ -129,20 +129,26 @@ async function addStep(to: Adders, bell: Extract<Bell, { kind: 'step' }>): Promi
     );
 }
 
-/** True when there is nothing left to do: the job was delayed and runs now, or it waits for nothing, or is gone. */
+/**
+ * True when there is nothing left to do: the job was delayed and runs now, or it waits for nothing, or is gone.
+ * Almost always it is delayed, so it is promoted unseen, and looked at only where that was refused.
+ */
 async function wake(to: Adders, bell: Extract<Bell, { kind: 'wake' }>): Promise<boolean> {
   const name = queueOf(bell.job);
   if (name === undefined) return true;
-  const job = await to.queue(name).getJob(bell.job);
-  if (job === undefined) return true;
-  const state = await job.getState();
-  if (state === 'active') return bell.tries >= WAKE_TRIES;
-  if (state !== 'delayed') return true;
-  return job.promote().then(
-    () => true,
-    // Promoted, finished or taken by somebody else in between: look again.
-    () => bell.tries >= WAKE_TRIES,
-  );
+  try {
+    await to.queue(name).getBackend().promote(bell.job);
+    return true;
+  } catch (error) {
+    if (!isNotDelayed(error)) throw error;
+  }
+  const state = await to.queue(name).getJobState(bell.job);
+  // Still active, or delayed by now: look again.
+  return (state !== 'active' && state !== 'delayed') || bell.tries >= WAKE_TRIES;
+}
+
+function isNotDelayed(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === ErrorCode.JobNotInState;
 }
 
 const RUNS = new Set(['waiting', 'active', 'delayed', 'prioritized', 'paused']);

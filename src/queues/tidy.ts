@@ -57,7 +57,7 @@ export function createTidy(options: TidyOptions): Tidy {
 async function leftovers(queue: Queue | undefined): Promise<Job[]> {
   if (queue === undefined) return [];
   const jobs: (Job | undefined)[] = await queue.getJobs(['failed', 'waiting-children'], 0, LIMIT - 1, true);
-  return jobs.filter((job) => job !== undefined && job.data !== undefined) as Job[];
+  return jobs.filter((job): job is Job => job?.data !== undefined);
 }
 
 function intentOf(job: Job): string {

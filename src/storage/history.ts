@@ -1,5 +1,7 @@
 import type { Ports } from '../fleet/ports.ts';
+import { createCollector } from './collector.ts';
 import type { Database, Row } from './database.ts';
+import { COLLECTED } from './guarded-statement.ts';
 
 export interface History {
   /** Every logged write in order, in the shapes of docs/history.md. */
@@ -12,10 +14,23 @@ const PAGE = 5000;
 export function createHistory(database: Database): History {
   return {
     records: () => records(database),
-    async witness({ at, ring, live, rung }) {
-      if (ring.machine === null) return;
-      await database.query(WITNESS, [ring.machine, ring.step, live, rung ? 'rung' : null, at, ring.since]);
+    witness: createWitness(database),
+  };
+}
+
+/** A round sees hundreds at once. */
+function createWitness(database: Database): Ports['witness'] {
+  const collect = createCollector<Record<string, unknown> & { machine: string }, true>({
+    ...COLLECTED,
+    key: (seen) => seen.machine,
+    run: async (seen) => {
+      await database.query(WITNESS, [JSON.stringify(seen)]);
+      return new Map(seen.map((each) => [each.machine, true]));
     },
+  });
+  return async ({ at, ring, live, rung }) => {
+    const { machine, step, since } = ring;
+    if (machine !== null) await collect({ machine, step, since, at, live, rung: rung ? 'rung' : null });
   };
 }
 
@@ -36,7 +51,8 @@ async function* records(database: Database): AsyncGenerator<Record<string, unkno
 }
 
 const WITNESS = `insert into transition (entity, subject, machine_id, to_state, flag, outcome, at, deadline_at)
-  values ('owed', $1::uuid::text, $1, $2, $3, $4, $5, $6)`;
+  select 'owed', machine::text, machine, step, live, rung, at, since from jsonb_to_recordset($1::jsonb)
+    as i (machine uuid, step text, live boolean, rung text, at timestamptz, since timestamptz)`;
 
 const SELECT = (committed: string): string => `select t.*, ${committed} as committed_at,
     l.pool as lease_pool from transition t left join lease l on t.entity = 'lease' and l.id = t.lease_id`;

@@ -7,6 +7,8 @@ import {
   MACHINE_STATES,
   NEXT,
   OWED,
+  type Step,
+  STEPS,
 } from '../fleet/lifecycle.ts';
 
 /** The parts of the schema that are written from the lifecycle table, so that code and database cannot disagree. */
@@ -31,11 +33,14 @@ function pairs(next: Record<string, readonly string[]>): string {
     .join(', ');
 }
 
+/** One list for each step: every statement reads the expression anew, and a branch for each pair is a long read. */
 function owedExpression(): string {
-  const branches = MACHINE_STATES.flatMap((state) =>
-    Object.entries(OWED[state]).map(
-      ([kind, step]) => `when state = '${state}' and intent_kind = '${kind}' then '${step}'`,
-    ),
+  const owing = (step: Step): string[] =>
+    MACHINE_STATES.flatMap((state) =>
+      INTENT_KINDS.filter((kind) => OWED[state][kind] === step).map((kind) => `${state}/${kind}`),
+    );
+  const branches = STEPS.map(
+    (step) => `when state || '/' || intent_kind in (${list(owing(step))}) then '${step}'`,
   );
   return `case ${branches.join(' ')} end`;
 }

@@ -43,8 +43,9 @@ async function loseMissing(sql: Sql, items: string, act: SweepAct): Promise<stri
   );
 }
 
+/** Counted from when the listing began: one that took long to arrive tells no more than it did then. */
 function settledBefore(act: SweepAct): Date {
-  return new Date(act.now.getTime() - act.graceMs);
+  return new Date(act.listedAt.getTime() - act.graceMs);
 }
 
 /**

@@ -70,12 +70,14 @@ async function ringOwed(ports: Ports): Promise<void> {
   const owed = await ports.store.unattended({ now, before: now, limit: LIMIT });
   const live = await ports.jobs.live(owed.flatMap(jobsOf));
   const graceMs = ports.settings.reconcileMs / 2;
+  const seen: Parameters<Ports['witness']>[0][] = [];
   for (const ring of owed) {
     const isLive = jobsOf(ring).some((job) => live.has(job.id));
     const isOld = now.getTime() - ring.since.getTime() >= graceMs;
     const rung = !isLive && isOld && (await ports.store.ringAgain({ ring, now }));
-    await ports.witness({ at: now, ring, live: isLive, rung });
+    seen.push({ at: now, ring, live: isLive, rung });
   }
+  await Promise.all(seen.map(ports.witness));
 }
 
 /** The jobs that would see to it: the flow's, and the last one rung. */

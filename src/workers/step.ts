@@ -39,7 +39,13 @@ export function createStep(step: Step, run: (on: StepJob) => Promise<Outcome>): 
         now: ports.clock.now(),
         deadlines: pool.deadlines,
       });
-      return await run({ ports, job, step, pool, id, signal: AbortSignal.any([signal, lock.signal]), act });
+      return await run({
+        ...{ ports, job, step, pool, id, act },
+        // Made where it is asked for: most steps have nothing to call off.
+        get signal() {
+          return AbortSignal.any([signal, lock.signal]);
+        },
+      });
     } finally {
       await lock.unlock();
     }

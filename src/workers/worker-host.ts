@@ -13,7 +13,7 @@ export interface HostedQueue {
 
 export interface WorkerHost {
   start(): Promise<void>;
-  /** Lets running jobs finish for as long as `graceMs`, then leaves them to be found as stalled. */
+  /** Lets running jobs finish for as long as `graceMs`, then tells them by their signal and leaves them to others. */
   stop(graceMs?: number): Promise<void>;
 }
 
@@ -28,29 +28,37 @@ export interface WorkerHostOptions {
 
 /** Runs workers on BullMQ: the one place that maps their outcomes and errors to what BullMQ understands. */
 export function createWorkerHost(options: WorkerHostOptions): WorkerHost {
-  let running: BullWorker[] = [];
+  let running: RunningWorker[] = [];
   return {
     async start() {
       running = options.queues.map((queue) => startWorker(options, queue));
-      await Promise.all(running.map((worker) => worker.waitUntilReady()));
+      await Promise.all(running.map(({ worker }) => worker.waitUntilReady()));
     },
     async stop(graceMs = 5000) {
       const stopping = running;
       running = [];
-      await Promise.all(stopping.map((worker) => stopWorker(worker, graceMs)));
+      await Promise.all(stopping.map((each) => stopWorker(each, graceMs)));
     },
   };
 }
 
-function startWorker(options: WorkerHostOptions, queue: HostedQueue): BullWorker {
+interface RunningWorker {
+  worker: BullWorker;
+  /** How each job under way is left to others: put off, without burning an attempt. */
+  leave: Set<() => void>;
+}
+
+function startWorker(options: WorkerHostOptions, queue: HostedQueue): RunningWorker {
   const { log, stalls } = options;
+  const leave: RunningWorker['leave'] = new Set();
   // BullMQ hands over the signal only to a processor that names three parameters.
   const process = async (
     job: Job,
     token: string | undefined,
     signal: AbortSignal | undefined,
   ): Promise<unknown> => {
-    const outcome = await runJob({ options, queue, job, signal: signal ?? new AbortController().signal });
+    const work = runJob({ options, queue, job, signal: signal ?? new AbortController().signal });
+    const outcome = await unlessLeft(work, { options, leave });
     if (outcome.kind !== 'later') return outcome;
     await job.moveToDelayed(Math.max(outcome.until.getTime(), options.now().getTime() + 1), token);
     throw new DelayedError(outcome.why);
@@ -70,7 +78,23 @@ function startWorker(options: WorkerHostOptions, queue: HostedQueue): BullWorker
   worker.on('lockRenewalFailed', (jobs) => {
     for (const job of jobs) worker.cancelJob(job, 'its lock was lost');
   });
-  return worker;
+  return { worker, leave };
+}
+
+/** What came of the work, or of leaving it: then somebody else goes on with it once our claims have run out. */
+function unlessLeft(
+  work: Promise<Outcome>,
+  on: { options: WorkerHostOptions; leave: RunningWorker['leave'] },
+): Promise<Outcome> {
+  const { options, leave } = on;
+  return new Promise((resolve, reject) => {
+    const left = (): void => {
+      const until = new Date(options.now().getTime() + options.stalls.lockMs);
+      resolve({ kind: 'later', until, why: 'its process stopped' });
+    };
+    leave.add(left);
+    work.then(resolve, reject).finally(() => leave.delete(left));
+  });
 }
 
 async function runJob(on: {
@@ -112,12 +136,24 @@ function afterError(on: { options: WorkerHostOptions }, error: unknown): Outcome
   }
 }
 
-async function stopWorker(worker: BullWorker, graceMs: number): Promise<void> {
+const LEAVE_MS = 1000;
+
+/** BullMQ's own close waits for running jobs for ever: past the grace they are told, and left. */
+async function stopWorker({ worker, leave }: RunningWorker, graceMs: number): Promise<void> {
+  const closing = worker.close();
+  if (await endsWithin(closing, graceMs)) return;
+  worker.cancelAllJobs('its process stopped');
+  for (const left of leave) left();
+  // Redis may be away too: what could not be put off will be found as stalled.
+  await endsWithin(closing, LEAVE_MS);
+}
+
+async function endsWithin(work: Promise<void>, ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), graceMs);
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms);
   });
-  const closed = await Promise.race([worker.close(), deadline]);
+  const ended = await Promise.race([work.then(() => true), late]);
   clearTimeout(timer);
-  if (closed === 'late') await worker.close(true);
+  return ended;
 }

@@ -41,6 +41,7 @@ function path(): string {
 
 if (import.meta.main) {
   const picture = renderLifecycle(NEXT);
-  if (process.argv.includes('--write')) await writeFile(path(), withPicture(await readArchitecture(), picture));
+  if (process.argv.includes('--write'))
+    await writeFile(path(), withPicture(await readArchitecture(), picture));
   else console.log(picture);
 }

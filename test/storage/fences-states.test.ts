@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   LEASE_NEXT,
   LEASE_STATES,
@@ -8,13 +8,15 @@ import {
   type MachineState,
   NEXT,
 } from '../../src/fleet/lifecycle.ts';
-import { isHeld, openRawFleet, type RawFleet } from './raw-fleet.ts';
+import { isHeld, openRawFleet, type RawFleet, refused } from './raw-fleet.ts';
 
 let fleet: RawFleet;
 beforeAll(async () => {
   fleet = await openRawFleet();
 });
 afterAll(() => fleet.close());
+beforeEach(() => fleet.begin());
+afterEach(() => fleet.undo());
 
 const OUTCOMES: readonly LeaseState[] = ['completed', 'failed', 'cancelled', 'expired', 'lost'];
 
@@ -37,10 +39,11 @@ describe.each(MACHINE_STATES)('a machine that is %s', (from) => {
   test.each(MACHINE_STATES.filter((to) => !mayMove(from, to)))('never becomes %s', async (to) => {
     const id = await fleet.machine({ state: from, ...columnsOf(from) });
     const lease = to === 'leased' ? `'${randomUUID()}'` : 'null';
-    await fleet.refuses(
-      [`update machine set state = '${to}', lease_id = ${lease}, clean = true where id = '${id}'`],
-      ['23514'],
-    );
+    expect(
+      await fleet.attempt([
+        `update machine set state = '${to}', lease_id = ${lease}, clean = true where id = '${id}'`,
+      ]),
+    ).toMatchObject(refused('23514'));
   });
 });
 
@@ -78,7 +81,7 @@ describe.each(LEASE_STATES)('a lease that is %s', (from) => {
       `update lease set state = '${to}', outcome = ${shown} where id = '${id}'`,
       `update lease set state = '${to}', outcome = ${shown}, machine_id = null where id = '${id}'`,
     ];
-    for (const spelling of spellings) await fleet.refuses([spelling], ['23514']);
+    for (const spelling of spellings) expect(await fleet.attempt([spelling])).toMatchObject(refused('23514'));
   });
 });
 
@@ -95,8 +98,10 @@ describe.each(HOLDS)('a machine that is $state under a lease that is $lease', ({
     // The order of states refuses it, or else the lease that references its slot.
     const expected = (NEXT[state] as readonly MachineState[]).includes(to) ? '23503' : '23514';
     const set = `update machine set state = '${to}'`;
-    await fleet.refuses([`${set}, lease_id = null where id = '${ids.machine}'`], [expected]);
-    await fleet.refuses([`${set} where id = '${ids.machine}'`], ['23514']);
+    expect(await fleet.attempt([`${set}, lease_id = null where id = '${ids.machine}'`])).toMatchObject(
+      refused(expected),
+    );
+    expect(await fleet.attempt([`${set} where id = '${ids.machine}'`])).toMatchObject(refused('23514'));
   });
 
   test('may go on within its hold', async () => {

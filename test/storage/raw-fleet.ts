@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
-import { expect } from 'vitest';
 import { HELD_STATES, type LeaseState, type MachineState } from '../../src/fleet/lifecycle.ts';
 import { createTestDatabase } from '../support/services.ts';
 
@@ -20,15 +19,30 @@ export interface RawFleet {
   intent(columns: Row): Promise<string>;
   /** A machine in one of the states of a hold, with the lease that holds it. */
   held(state: MachineState, lease: LeaseState): Promise<{ machine: string; lease: string }>;
-  /** Runs an attempt that PostgreSQL must refuse with one of these SQLSTATEs, and that must have changed nothing. */
-  refuses(attempt: Attempt, states: readonly string[]): Promise<void>;
+  /** Runs an attempt and tells what came of it. */
+  attempt(attempt: Attempt): Promise<Attempted>;
   /** What stands in every table that could tell of a change. */
   everything(): Promise<string>;
+  /** Keeps what follows apart until `undo`: attempts are then savepoints, and no test meets another's rows. */
+  begin(): Promise<void>;
+  undo(): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Statements of one transaction, or a function that tries by other means. */
 export type Attempt = readonly string[] | (() => Promise<unknown>);
+
+interface Attempted {
+  /** The SQLSTATE it was refused with; undefined where it was not, or not by PostgreSQL. */
+  sqlstate?: string | undefined;
+  message?: string;
+  changed: boolean;
+}
+
+/** What an attempt must come to: refused by the database itself, and without any trace. */
+export function refused(sqlstate: string): Attempted {
+  return { sqlstate, changed: false };
+}
 
 const now = new Date('2030-01-01T00:00:00Z');
 
@@ -62,6 +76,7 @@ function createRawFleet(client: Client, url: string): Omit<RawFleet, 'close'> {
     );
     return String(row['id']);
   };
+  let isApart = false;
   const machine: RawFleet['machine'] = (columns) => insert('machine', { ...aMachine(), ...columns });
   const lease: RawFleet['lease'] = (columns) => insert('lease', { ...aLease(), ...columns });
   const everything = (): Promise<string> => readEverything(run);
@@ -70,6 +85,14 @@ function createRawFleet(client: Client, url: string): Omit<RawFleet, 'close'> {
     batch: (columns) => insert('batch', { ...aBatch(), ...columns }),
     instance: (columns) => insert('instance', { ...anInstance(), ...columns }),
     intent: (columns) => insert('intent', { id: randomUUID(), reason: 'a test', opened_at: now, ...columns }),
+    async begin() {
+      await client.query('begin');
+      isApart = true;
+    },
+    async undo() {
+      await client.query('rollback');
+      isApart = false;
+    },
     async held(state, leaseState) {
       const ids = { machine: randomUUID(), lease: randomUUID() };
       const outcome = leaseState === 'active' ? null : 'completed';
@@ -77,42 +100,45 @@ function createRawFleet(client: Client, url: string): Omit<RawFleet, 'close'> {
       await lease({ id: ids.lease, state: leaseState, outcome, machine_id: ids.machine });
       return ids;
     },
-    async refuses(attempt, states) {
+    async attempt(attempt) {
       const before = await everything();
-      const refusal = await refusalOf(client, attempt);
-      expect(refusal, `it was not refused: ${String(attempt)}`).toBeDefined();
-      expect(states, refusal?.message ?? '').toContain(refusal?.state);
-      expect(await everything()).toBe(before);
+      const refusal = await refusalOf(client, attempt, isApart ? SAVEPOINT : TRANSACTION);
+      return { ...refusal, changed: (await everything()) !== before };
     },
   };
 }
 
-async function refusalOf(client: Client, attempt: Attempt): Promise<Refusal | undefined> {
+const TRANSACTION = { begin: 'begin', commit: 'commit', undo: 'rollback' };
+const SAVEPOINT = {
+  begin: 'savepoint attempt',
+  commit: 'release savepoint attempt',
+  undo: 'rollback to savepoint attempt',
+};
+
+async function refusalOf(
+  client: Client,
+  attempt: Attempt,
+  words: typeof TRANSACTION,
+): Promise<Omit<Attempted, 'changed'>> {
   try {
     if (typeof attempt === 'function') await attempt();
     else {
-      await client.query('begin');
+      await client.query(words.begin);
       for (const statement of attempt) await client.query(statement);
-      await client.query('commit');
+      await client.query(words.commit);
     }
-    return undefined;
+    return {};
   } catch (error) {
     return toRefusal(error);
   } finally {
-    await client.query('rollback');
+    await client.query(words.undo);
   }
 }
 
-interface Refusal {
-  /** The SQLSTATE; undefined for an error that did not come from PostgreSQL. */
-  state: string | undefined;
-  message: string;
-}
-
-function toRefusal(error: unknown): Refusal {
+function toRefusal(error: unknown): Omit<Attempted, 'changed'> {
   if (!(error instanceof Error)) throw error;
-  const state = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-  return { state, message: error.message };
+  const sqlstate = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  return { sqlstate, message: error.message };
 }
 
 const TABLES = [

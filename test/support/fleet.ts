@@ -138,8 +138,8 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
       }),
     untilJob: (queue, id, state) =>
       until(`job ${id} to be ${state}`, async () => {
-        const job = (await fleet.queue(queue).getJob(id)) as Job | undefined;
-        return job !== undefined && (await job.getState()) === state ? job : undefined;
+        if ((await fleet.queue(queue).getJobState(id)) !== state) return undefined;
+        return (await fleet.queue(queue).getJob(id)) as Job | undefined;
       }),
     until,
     async emptyRedis() {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { EffectRecord, HistoryRecord } from '../../src/audit/history.ts';
+import type { CallRecord, EffectRecord, HistoryRecord } from '../../src/audit/history.ts';
 import { type BatchCall, type Look, type Provider, type Verb, VERBS } from '../../src/fleet/provider.ts';
 import { createMemoryCloud, type Execution, type MemoryCloud } from '../../src/providers/memory/cloud.ts';
 import type { MemoryOptions } from '../../src/providers/memory/placement.ts';
@@ -110,7 +110,10 @@ export function createWatchedCloud(options: {
         },
       };
     },
-    history: () => [...calls.map(toCallRecord), ...effects.map((effect) => toEffectRecord(effect, calls))],
+    history: () => [
+      ...calls.flatMap(toCallRecords),
+      ...effects.map((effect) => toEffectRecord(effect, calls)),
+    ],
   };
 }
 
@@ -166,13 +169,20 @@ function createWire(): Wire {
   };
 }
 
-function toCallRecord(call: WatchedCall, index: number): HistoryRecord {
-  return {
+/** The answer of this cloud says what a look would show: after a delete, that the instance is gone. */
+function toCallRecords(call: WatchedCall, index: number): HistoryRecord[] {
+  const record: CallRecord = {
     ...{ type: 'call', cloud: 'memory', at: call.at, requestId: `call-${index}` },
     ...{ operation: call.verb, verb: call.verb, instances: [...call.instances], unaddressed: false },
     ...{ token: call.batch, status: call.failure === null ? 200 : 500, code: null, fault: null },
-    ...(call.answeredAt !== null && { answeredAt: call.answeredAt }),
   };
+  if (call.answeredAt === null) return [record];
+  const { answeredAt } = call;
+  const answer = { at: answeredAt, answeredAt, requestId: `answer-${index}`, verb: 'read' } as const;
+  return [
+    { ...record, answeredAt },
+    { ...record, ...answer },
+  ];
 }
 
 const EFFECTS = {

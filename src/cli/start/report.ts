@@ -1,5 +1,7 @@
-import { writeFile } from 'node:fs/promises';
+import { access, constants, stat, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { type AuditReport, countViolations } from '../../audit/audit.ts';
+import { SetupError, systemCode } from '../../embedded/setup-error.ts';
 import type { BurstResult } from './burst.ts';
 import type { EmulatorStates } from './emulator-control.ts';
 import { TROUBLES } from './example-fleet.ts';
@@ -42,6 +44,21 @@ export function makeReport(from: {
     apiCalls: { aws: states.aws.calls, azure: states.azure.calls },
     seconds: Math.round(from.seconds * 10) / 10,
   };
+}
+
+/** Throws a SetupError where no report could be written: to be told before everything is played, not after. */
+export async function checkReportPlace(file: string): Promise<void> {
+  const isFolder = await stat(file).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  );
+  if (isFolder) throw new SetupError(`--report names ${file}, which is a folder: name a file`);
+  await access(dirname(file), constants.W_OK).catch((error: unknown) => {
+    throw new SetupError(
+      `--report cannot be written to ${file} (${systemCode(error) ?? String(error)}): name a file in a folder that is there and writable`,
+      { cause: error },
+    );
+  });
 }
 
 export async function writeReport(report: StartReport, file: string): Promise<void> {

@@ -15,6 +15,7 @@ import { readTasks } from '../tasks/read-tasks.ts';
 import type { Task } from '../tasks/task.ts';
 import { writeExample, writeTroubles } from './example-fleet.ts';
 import { playBurst } from './play-burst.ts';
+import { checkReportPlace } from './report.ts';
 import type { StartRun } from './start-options.ts';
 import { createWorkerProcesses, type WorkerProcesses } from './worker-processes.ts';
 
@@ -46,6 +47,7 @@ interface Life {
 
 async function bringUp(run: StartRun, life: Life): Promise<number> {
   const { options } = run;
+  if (options.reportFile !== undefined) await checkReportPlace(options.reportFile);
   const on = await open(run, life);
   const servers = await openServers(on);
   const emulators = on.isExample ? await openEmulators(on) : undefined;

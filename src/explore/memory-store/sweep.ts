@@ -12,7 +12,8 @@ export function sweep(memory: Memory, act: SweepAct): SweepResult {
   const { tables } = memory;
   const { now, by } = act;
   const sighted = sight(tables, act);
-  const settleBefore = after(now, -act.graceMs);
+  // Counted from when the listing began: one that took long to arrive tells no more than it did then.
+  const settleBefore = after(act.listedAt, -act.graceMs);
   const listed = new Map(act.items.map((item) => [item.instance, item]));
   const strays = here(tables, act).filter(
     (row) =>

@@ -1,7 +1,7 @@
-/** The append-only log, written by triggers so that no statement can leave it out, and what tells of a change at once. */
 /** Two hundred rows before and after are paired by a hash: the planner takes them for one row each, and compares all. */
 const PAIRED = 'set enable_nestloop = off';
 
+/** The append-only log, written by triggers so that no statement can leave it out, and what tells of a change at once. */
 export const LOG = [
   `create table transition (
     seq bigint generated always as identity primary key,

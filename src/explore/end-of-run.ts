@@ -1,0 +1,71 @@
+import type { HistoryEntry } from './history.ts';
+import type { RunWorld } from './world.ts';
+
+/** What keeps a run from being quiet; empty where nothing is under way and cloud and database agree. */
+export function unrest(world: RunWorld): string[] {
+  const { tables } = world;
+  const machines = tables.machines.where((each) => each.state !== 'deleted');
+  const owned = new Set(machines.map((each) => each.instance));
+  const alive = aliveIds(world);
+  return [
+    ...machines
+      .filter((each) => each.intent !== null || (each.state !== 'ready' && each.state !== 'parked'))
+      .map((each) => `machine ${each.id} is ${each.state} with ${each.intentKind ?? 'no intent'}`),
+    ...tables.leases
+      .where((each) => each.endedAt === null)
+      .map((each) => `lease ${each.id} is ${each.state}`),
+    ...tables.batches
+      .where((each) => each.endedAt === null)
+      .map((each) => `batch ${each.id} is ${each.state}`),
+    ...tables.instances
+      .where((each) => each.goneAt === null && !alive.includes(each.id))
+      .map((each) => `instance ${each.id} is gone, which nobody has noticed`),
+    ...machines
+      .filter((each) => each.instance !== null && !alive.includes(each.instance))
+      .map((each) => `machine ${each.id} has lost its instance`),
+    ...alive.filter((id) => !owned.has(id)).map((id) => `instance ${id} has no machine`),
+  ];
+}
+
+function aliveIds(world: RunWorld): string[] {
+  return [...world.far.instances.values()].filter((each) => each.state !== 'gone').map((each) => each.id);
+}
+
+/** The records that only the run as a whole can write: its promises, and what there was after quiet. */
+export function closingEntries(world: RunWorld, epochMs: number): HistoryEntry[] {
+  const { tables, scheduler, plan } = world;
+  const limits = Object.fromEntries(plan.pools.map((pool) => [pool.name, pool.max]));
+  return [
+    { type: 'settings', reconcileRoundMs: longestRoundMs(world, epochMs), limits },
+    {
+      type: 'end',
+      at: scheduler.nowMs(),
+      cloud: { instances: aliveIds(world), disks: [], networkCards: [], addresses: [] },
+      machines: tables.machines
+        .where((each) => each.state !== 'deleted')
+        .map(({ id, instance, state }) => ({ machine: id, instance, state })),
+      leases: tables.leases.all().map(({ id, state }) => ({ lease: id, state, readable: true })),
+    },
+  ];
+}
+
+const ROUND_MOST_MS = 15 * 60_000;
+
+/**
+ * How long something that is overdue had to wait, at the most, for a whole reconcile round that began after it was:
+ * what this run kept of its promise, faults and all. Beyond a quarter of an hour it has kept none.
+ */
+function longestRoundMs(world: RunWorld, epochMs: number): number {
+  const rounds = world.rounds.toSorted((a, b) => a.fromMs - b.fromMs);
+  const endMs = world.scheduler.nowMs();
+  let earliestEndMs = endMs;
+  let longestMs = 0;
+  for (const round of rounds.toReversed()) {
+    longestMs = Math.max(longestMs, earliestEndMs - round.fromMs);
+    earliestEndMs = Math.min(earliestEndMs, round.toMs);
+  }
+  longestMs = Math.max(longestMs, earliestEndMs - epochMs);
+  // A step that is owed is rung, and a stray condemned, by the first round that finds it old enough.
+  const { reconcileMs, sweepGraceMs } = world.plan.settings;
+  return Math.min(ROUND_MOST_MS, longestMs + Math.max(reconcileMs, sweepGraceMs));
+}

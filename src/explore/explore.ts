@@ -1,0 +1,195 @@
+import type { Store } from '../fleet/store.ts';
+import { batch } from '../workers/batch.ts';
+import { deletes } from '../workers/delete.ts';
+import { provision } from '../workers/provision.ts';
+import { reconcile } from '../workers/reconcile.ts';
+import { release } from '../workers/release.ts';
+import { scale } from '../workers/scale.ts';
+import { stop } from '../workers/stop.ts';
+import { createApi } from './actors/api.ts';
+import { strike, type Targets } from './actors/blows.ts';
+import { startClient } from './actors/client.ts';
+import { startWorkerProcess } from './actors/worker-process.ts';
+import { createFarSide } from './cloud/far-side.ts';
+import { closingEntries, unrest } from './end-of-run.ts';
+import { type Counted, createFaultCounts, type Fault, type FaultCounts, FAULTS } from './faults.ts';
+import type { HistoryEntry } from './history.ts';
+import { createLockTable } from './locks.ts';
+import { createMemoryStore, type MemoryStore } from './memory-store.ts';
+import { drawPlan } from './plan.ts';
+import { createQueues } from './queues/queues.ts';
+import { createRandomness, type Randomness } from './randomness.ts';
+import { createScheduler, type Process, type Scheduler } from './scheduler.ts';
+import { watchStaleWrites } from './stale-writes.ts';
+import type { RunWorld, WorkerTable } from './world.ts';
+
+/** One run of the whole fleet under one seed. */
+export interface Exploration {
+  seed: number;
+  steps: number;
+  faults: Counted;
+  /** What the auditor judges. */
+  history: readonly HistoryEntry[];
+  /** What went wrong that no history tells: an error nobody expects, a run that never became quiet. */
+  failures: readonly string[];
+  /** Every step, in order: milliseconds since the beginning, who, what. */
+  trace: readonly string[];
+}
+
+export interface ExploreOptions {
+  seed: number;
+  /** Puts something wrong in the place of a part, to see whether it is noticed. */
+  mutate?: (parts: MutableParts) => Partial<MutableParts>;
+  /** False leaves out what the database refuses by itself. */
+  fenced?: boolean;
+}
+
+export interface MutableParts {
+  store: Store;
+  workers: WorkerTable;
+  readonly tables: MemoryStore['tables'];
+}
+
+const EPOCH_MS = Date.UTC(2026, 0, 1);
+/** How long a run may take to become quiet, and how many steps it may have in all. */
+const QUIET_WITHIN_MS = 60 * 60_000;
+const STEPS_MOST = 60_000;
+const LOOK_EVERY_STEPS = 25;
+
+/** Runs one seed: chaos first, then quiet. The same seed takes the same steps. */
+export async function explore(options: ExploreOptions): Promise<Exploration> {
+  const random = createRandomness(options.seed);
+  const scheduler = createScheduler(random, EPOCH_MS);
+  const faults = createFaultCounts();
+  const world = createWorld({ options, random, scheduler, faults });
+  const targets = populate(world);
+  const { chaosMs } = world.plan;
+  await world.store.applyPools({ pools: world.plan.pools, now: scheduler.clock.now() });
+  await runUntil(world, () => scheduler.nowMs() >= EPOCH_MS + chaosMs);
+  becalm(targets);
+  const quietByMs = scheduler.nowMs() + QUIET_WITHIN_MS;
+  await runUntil(world, () => unrest(world).length === 0 || scheduler.nowMs() >= quietByMs);
+  const restless = unrest(world).map((what) => `it never became quiet: ${what}`);
+  const { history, errors } = world;
+  return {
+    ...{ seed: options.seed, steps: scheduler.steps(), faults: faults.counts(), trace: scheduler.trace },
+    history: [...history, ...closingEntries(world, EPOCH_MS)],
+    failures: [...errors, ...restless],
+  };
+}
+
+const WORKERS: WorkerTable = { provision, stop, release, delete: deletes, batch, scale, reconcile };
+
+function createWorld(from: {
+  options: ExploreOptions;
+  random: Randomness;
+  scheduler: Scheduler;
+  faults: FaultCounts;
+}): RunWorld {
+  const { options, random, scheduler, faults } = from;
+  const plan = drawPlan(random);
+  const ids = createIds();
+  const memory = createMemoryStore({ clock: scheduler.clock, newId: ids, fenced: options.fenced ?? true });
+  const { tables, outbox } = memory;
+  const { history } = tables;
+  const parts: MutableParts = { store: memory.store, workers: WORKERS, tables };
+  const mutated = { ...parts, ...options.mutate?.(parts) };
+  const world: RunWorld = {
+    ...{ plan, scheduler, random, outbox, tables, history, newId: ids, workers: mutated.workers },
+    store: watchStaleWrites(mutated.store, { clock: scheduler.clock, history }),
+    queues: createQueues({ nowMs: scheduler.nowMs, random }),
+    locks: createLockTable(scheduler.nowMs),
+    ...createCloud({ plan, scheduler, random, history, faults, isChaos: () => world.isChaos }),
+    ...{ rounds: [], errors: [], isChaos: true, count: faults.count, onWrite: new Set() },
+  };
+  return world;
+}
+
+function createCloud(
+  from: Pick<RunWorld, 'plan' | 'scheduler' | 'random' | 'history'> & {
+    faults: FaultCounts;
+    isChaos(): boolean;
+  },
+): Pick<RunWorld, 'cloud' | 'far'> {
+  const { plan, scheduler, random, history, faults } = from;
+  const isFaulty = (fault: Fault): boolean => {
+    const isNow = from.isChaos() && random.chance(plan.faults[fault] ?? 0);
+    if (isNow) faults.count(fault);
+    return isNow;
+  };
+  const cloud = { scheduler, random, history, plan: plan.cloud, isFaulty, count: faults.count };
+  return { cloud, far: createFarSide(cloud) };
+}
+
+/** Short ids that say what they name: a trace is read by people. */
+function createIds(): (kind: string) => string {
+  const made = new Map<string, number>();
+  return (kind) => {
+    const count = (made.get(kind) ?? 0) + 1;
+    made.set(kind, count);
+    return `${kind.slice(0, 2)}${count}`;
+  };
+}
+
+/** Everybody who acts in a run. */
+function populate(world: RunWorld): Targets {
+  const { scheduler, random, plan, queues } = world;
+  const api = createApi(world);
+  const workers = new Map<string, Process>();
+  const start = (name: string): void => void workers.set(name, startWorkerProcess(world, name));
+  for (let index = 1; index <= plan.processes; index += 1) start(`w${index}`);
+  for (const client of plan.clients) startClient(world, api, client);
+  const stall = (): void => {
+    queues.stall();
+    scheduler.timer(null, STALL_MS, { label: 'looks for stalled jobs', fire: stall });
+  };
+  stall();
+  const targets: Targets = {
+    ...{ world, api, workers: () => [...workers.values()] },
+    crashWorker(process) {
+      const late = scheduler.crash(process);
+      const label = `${process.name} starts again`;
+      scheduler.timer(null, random.between(100, 15_000), { label, fire: () => start(process.name) });
+      return late;
+    },
+  };
+  planBlows(targets);
+  return targets;
+}
+
+const STALL_MS = 5000;
+
+function planBlows(targets: Targets): void {
+  const { plan, random, scheduler } = targets.world;
+  // A call's fault has a chance instead, which is less than one.
+  const lots = FAULTS.flatMap((fault) =>
+    Array.from({ length: Math.floor(plan.faults[fault] ?? 0) }, () => fault),
+  );
+  for (let blow = 0; blow < plan.blows; blow += 1) {
+    const fault = random.pick(lots);
+    if (fault === undefined) return;
+    tryBlow(targets, fault, { inMs: random.between(500, plan.chaosMs), tries: 20 });
+  }
+
+  function tryBlow(on: Targets, fault: Fault, { inMs, tries }: { inMs: number; tries: number }): void {
+    const fire = (): void => {
+      if (!on.world.isChaos || strike(on, fault) || tries === 0) return;
+      tryBlow(on, fault, { inMs: 200, tries: tries - 1 });
+    };
+    scheduler.timer(null, inMs, { label: `${fault} is due`, fire });
+  }
+}
+
+/** From here on nothing goes wrong any more. */
+function becalm({ world, workers }: Targets): void {
+  world.scheduler.note('*** quiet');
+  world.isChaos = false;
+  for (const process of workers()) world.scheduler.resume(process);
+}
+
+async function runUntil(world: RunWorld, isOver: () => boolean): Promise<void> {
+  for (let step = 0; world.scheduler.steps() < STEPS_MOST; step += 1) {
+    if (step % LOOK_EVERY_STEPS === 0 && isOver()) return;
+    if (!(await world.scheduler.step())) return;
+  }
+}

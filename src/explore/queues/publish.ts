@@ -1,0 +1,73 @@
+import { stepsOwed } from '../../fleet/lifecycle.ts';
+import type { Bell } from '../../fleet/outbox.ts';
+import { queueOf } from './queue-names.ts';
+import type { Queues } from './queues.ts';
+
+const WAKE_AGAIN_MS = 25;
+const WAKE_TRIES = 400;
+
+/** Adds what bells ask for, as the publisher does it; answers the ones to try again, and when. */
+export function publish(queues: Queues, bells: readonly Bell[], now: Date): ReadonlyMap<number, Date> {
+  const again = new Map<number, Date>();
+  for (const bell of bells) {
+    switch (bell.kind) {
+      case 'flow':
+        addFlow(queues, bell);
+        break;
+      case 'step':
+        addStep(queues, bell);
+        break;
+      case 'batch':
+        addBatch(queues, { batch: bell.batch, ring: bell.ring, delayMs: 0 });
+        break;
+      case 'wake':
+        if (!wake(queues, bell)) again.set(bell.id, new Date(now.getTime() + WAKE_AGAIN_MS));
+    }
+  }
+  return again;
+}
+
+/** The steps an intent still owes, each waiting for the one before it. */
+function addFlow(queues: Queues, bell: Extract<Bell, { kind: 'flow' }>): void {
+  const { machine, intent, pool } = bell;
+  const steps = stepsOwed(bell.state, bell.intentKind);
+  for (const [index, step] of steps.entries()) {
+    const [before, after] = [steps[index - 1], steps[index + 1]];
+    queues.add({
+      ...{ id: `${step}.${intent}.0`, queue: step, data: { machine, intent, pool, ring: 0 } },
+      ...(before !== undefined && { waitsFor: [`${before}.${intent}.0`] }),
+      ...(after !== undefined && { parent: `${after}.${intent}.0` }),
+    });
+  }
+}
+
+function addStep(queues: Queues, bell: Extract<Bell, { kind: 'step' }>): void {
+  const { machine, intent, pool, ring, step } = bell;
+  queues.add({ id: `${step}.${intent}.${ring}`, queue: step, data: { machine, intent, pool, ring } });
+}
+
+export function addBatch(queues: Queues, job: { batch: string; ring: number; delayMs: number }): void {
+  const { batch, ring, delayMs } = job;
+  queues.add({ id: `batch.${batch}.${ring}`, queue: 'batch', data: { batch }, delayMs });
+}
+
+/** Once, however often it is asked; asked for while it runs, once more after that. */
+export function addScale(queues: Queues, pool: string): void {
+  const id = `scale.${pool}`;
+  const known = queues.jobs.get(id);
+  if (known?.state === 'active') known.again = true;
+  if (known?.state === 'completed' || known?.state === 'failed') queues.remove(id);
+  queues.add({ id, queue: 'scale', data: { pool } });
+}
+
+export function addReconcile(queues: Queues, round: number): void {
+  queues.add({ id: `reconcile.${round}`, queue: 'reconcile', data: { round } });
+}
+
+/** True when there is nothing left to do: the job was delayed and runs now, or it waits for nothing, or is gone. */
+function wake(queues: Queues, bell: Extract<Bell, { kind: 'wake' }>): boolean {
+  if (queueOf(bell.job) === undefined) return true;
+  if (queues.isRunning(bell.job)) return bell.tries >= WAKE_TRIES;
+  queues.promote(bell.job);
+  return true;
+}

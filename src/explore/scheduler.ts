@@ -1,0 +1,206 @@
+import type { Clock } from '../fleet/ports.ts';
+import type { Randomness } from './randomness.ts';
+
+/** One run of a program: a process that crashes never comes back, its successor is another one. */
+export interface Process {
+  readonly name: string;
+  state: 'running' | 'paused' | 'gone';
+  /** Answers that arrived while it was paused. */
+  readonly held: (() => void)[];
+}
+
+interface Pending {
+  owner: Process | null;
+  atMs: number;
+  label: string;
+  /** A call that has left its process: a pause does not keep it from being executed. */
+  sent: boolean;
+  fire(): void | Promise<void>;
+  /** Tells the caller, who is gone, that its connection broke; only where somebody cleans up after it. */
+  cut: (() => void) | undefined;
+}
+
+/** Something that could happen now, besides the calls under way. */
+export interface Choice {
+  label: string;
+  fire(): void | Promise<void>;
+}
+
+export interface Scheduler {
+  clock: Clock;
+  nowMs(): number;
+  /** How much has happened. */
+  steps(): number;
+  trace: readonly string[];
+  note(line: string): void;
+  start(name: string): Process;
+  /**
+   * A port call of a process: executed when the scheduler chooses it, no sooner than in `delayMs`. Its caller hears of
+   * it unless it is gone by then.
+   */
+  call<T>(owner: Process, call: Call<T>): Promise<T>;
+  /** Fires once, in `inMs` or later; never once its owner is gone. */
+  timer(owner: Process | null, inMs: number, choice: Choice): void;
+  /** Adds what can happen besides calls and timers. */
+  offer(choices: () => readonly Choice[]): void;
+  pause(process: Process): void;
+  resume(process: Process): void;
+  /** What it had sent may still be executed, late; nobody hears of it. Answers how many calls that is. */
+  crash(process: Process): number;
+  /** Puts one call under way off by this long; false where there is none. */
+  slow(byMs: number): boolean;
+  jump(byMs: number): void;
+  /** Lets one thing happen, or time pass until something can; false where nothing ever will. */
+  step(): Promise<boolean>;
+}
+
+interface Call<T> {
+  label: string;
+  run(): T | Promise<T>;
+  delayMs?: number;
+  /** A few words about the result, for the trace. */
+  brief?: (result: T) => string;
+  /** True where the caller's code must learn of its own end, as a database learns of a broken connection. */
+  breaks?: boolean;
+}
+
+const LATE_MOST_MS = 20_000;
+
+/** A virtual clock and a seeded choice of what happens next: the same seed makes the same choices. */
+export function createScheduler(random: Randomness, epochMs: number): Scheduler {
+  const world: World = { random, nowMs: epochMs, steps: 0, pending: [], offers: [], trace: [] };
+  const trace = world.trace;
+  return {
+    ...{
+      clock: { now: () => new Date(world.nowMs) },
+      trace,
+      nowMs: () => world.nowMs,
+      steps: () => world.steps,
+    },
+    note: (line) => void trace.push(`${world.nowMs - epochMs} ${line}`),
+    start: (name) => ({ name, state: 'running', held: [] }),
+    call: (owner, call) => send(world, owner, call),
+    timer(owner, inMs, { label, fire }) {
+      world.pending.push({ owner, atMs: world.nowMs + inMs, label, sent: false, fire, cut: undefined });
+    },
+    offer: (choices) => void world.offers.push(choices),
+    pause(process) {
+      process.state = 'paused';
+      for (const each of world.pending) if (each.owner === process) each.sent = random.chance(0.5);
+    },
+    resume(process) {
+      if (process.state !== 'paused') return;
+      process.state = 'running';
+      for (const deliver of process.held.splice(0)) deliver();
+    },
+    crash: (process) => crash(world, process),
+    slow(byMs) {
+      const calls = world.pending.filter((each) => each.cut !== undefined && each.owner?.state === 'running');
+      const call = random.pick(calls);
+      if (call !== undefined) call.atMs = Math.max(call.atMs, world.nowMs) + byMs;
+      return call !== undefined;
+    },
+    jump: (byMs) => void (world.nowMs += byMs),
+    step: () => step(world, epochMs),
+  };
+}
+
+interface World {
+  random: Randomness;
+  nowMs: number;
+  steps: number;
+  pending: Pending[];
+  offers: (() => readonly Choice[])[];
+  trace: string[];
+}
+
+function send<T>(world: World, owner: Process, call: Call<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    // Code of a process that is gone runs on to its next call and no further.
+    if (owner.state === 'gone') return;
+    const answer = (deliver: () => void): void => {
+      if (owner.state === 'running') deliver();
+      else if (owner.state === 'paused') owner.held.push(deliver);
+    };
+    world.pending.push({
+      ...{
+        owner,
+        atMs: world.nowMs + (call.delayMs ?? 0),
+        label: `${owner.name} ${call.label}`,
+        sent: false,
+      },
+      async fire() {
+        try {
+          const result = await call.run();
+          if (call.brief !== undefined) world.trace.push(`${world.trace.pop()} = ${call.brief(result)}`);
+          answer(() => resolve(result));
+        } catch (error) {
+          // oxlint-disable-next-line typescript/prefer-promise-reject-errors
+          answer(() => reject(error));
+        }
+      },
+      cut: () => {
+        if (call.breaks === true) reject(new Error('its connection broke'));
+      },
+    });
+  });
+}
+
+function crash(world: World, process: Process): number {
+  const mine = world.pending.filter((each) => each.owner === process);
+  world.pending = world.pending.filter((each) => each.owner !== process);
+  process.state = 'gone';
+  let late = 0;
+  for (const each of mine) {
+    if (each.cut === undefined) continue;
+    each.cut();
+    if (!world.random.chance(0.5)) continue;
+    late += 1;
+    const atMs = world.nowMs + world.random.between(1, LATE_MOST_MS);
+    world.pending.push({ ...each, owner: null, atMs, label: `${each.label} (late)`, cut: undefined });
+  }
+  return late;
+}
+
+function isRunnable(each: Pending): boolean {
+  if (each.owner === null || each.owner.state === 'running') return true;
+  return each.owner.state === 'paused' && each.sent && each.cut !== undefined;
+}
+
+/** What can happen now; where nothing can, when something will. */
+function look(world: World): { choices: (Pending | Choice)[]; nextMs: number } {
+  const choices: (Pending | Choice)[] = [];
+  let nextMs = Infinity;
+  for (const each of world.pending) {
+    if (!isRunnable(each)) continue;
+    if (each.atMs <= world.nowMs) choices.push(each);
+    else if (each.atMs < nextMs) nextMs = each.atMs;
+  }
+  for (const offer of world.offers) choices.push(...offer());
+  return { choices, nextMs };
+}
+
+async function step(world: World, epochMs: number): Promise<boolean> {
+  const { choices, nextMs } = look(world);
+  const chosen = world.random.pick(choices);
+  if (chosen === undefined) {
+    if (nextMs === Infinity) return false;
+    world.nowMs = Math.ceil(nextMs);
+    return true;
+  }
+  // No two things happen in one millisecond: what came first is never in doubt.
+  world.nowMs += world.random.between(1, 3);
+  world.steps += 1;
+  if ('atMs' in chosen) world.pending.splice(world.pending.indexOf(chosen), 1);
+  world.trace.push(`${world.nowMs - epochMs} ${chosen.label}`);
+  await chosen.fire();
+  await settled();
+  return true;
+}
+
+/** Lets all code run on until it waits for a port: everything it can wait for is one. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

@@ -1,0 +1,47 @@
+import { afterAll, beforeAll, beforeEach, describe } from 'vitest';
+import { batchesContract } from './store/batches.ts';
+import { bellsContract } from './store/bells.ts';
+import { createDriver, type Driver, type StoreUnderTest } from './store/driver.ts';
+import { intentsContract } from './store/intents.ts';
+import { leasesContract } from './store/leases.ts';
+import { looksContract } from './store/looks.ts';
+import { matchingContract } from './store/matching.ts';
+import { poolsContract } from './store/pools.ts';
+import { racesContract } from './store/races.ts';
+import { recoveryContract } from './store/recovery.ts';
+import { stepsContract } from './store/steps.ts';
+import { sweepContract } from './store/sweep.ts';
+
+/** What every store with its outbox must do; run for the database and for the one in memory. */
+export function defineStoreContract(name: string, setup: () => Promise<StoreUnderTest>): void {
+  describe(`${name} keeps the store's contract`, () => {
+    let under: StoreUnderTest;
+    let driver: Driver;
+    beforeAll(async () => {
+      under = await setup();
+    });
+    // Each test has a pool, lanes and ids of its own.
+    beforeEach(() => {
+      driver = createDriver(under);
+    });
+    afterAll(async () => {
+      await under.close();
+    });
+    for (const [subject, contract] of Object.entries(CONTRACTS))
+      describe(subject, () => contract(() => driver));
+  });
+}
+
+const CONTRACTS = {
+  steps: stepsContract,
+  intents: intentsContract,
+  batches: batchesContract,
+  looks: looksContract,
+  leases: leasesContract,
+  matching: matchingContract,
+  pools: poolsContract,
+  recovery: recoveryContract,
+  sweep: sweepContract,
+  bells: bellsContract,
+  races: racesContract,
+};

@@ -1,0 +1,172 @@
+import { expect, it } from 'vitest';
+import type { InventoryItem } from '../../../src/fleet/provider.ts';
+import type { Driver } from './driver.ts';
+
+type Given = () => Driver;
+
+const GRACE_MS = 30_000;
+
+export function sweepContract(given: Given): void {
+  strayContract(given);
+  missingContract(given);
+}
+
+function listed(instance: string, change: Partial<InventoryItem> = {}): InventoryItem {
+  return { instance, state: 'running', address: '10.0.0.7', batch: null, ...change };
+}
+
+/** One sweep of this test's placement by a listing that has just been made. */
+async function swept(on: Driver, items: readonly InventoryItem[], listedAt = on.now()) {
+  const act = { placement: on.placement, items, listedAt, now: on.now(), graceMs: GRACE_MS, by: 'sweep' };
+  return on.store.sweep(act);
+}
+
+function strayContract(given: Given): void {
+  it('an unknown instance is condemned at its second sighting, a grace period later', async () => {
+    const on = given();
+    await on.apply();
+    const stray = `i-${on.newId()}`;
+    expect(await swept(on, [listed(stray)])).toEqual({ sighted: 1, condemned: [], lost: [] });
+    expect((await on.store.viewPool(on.name))?.unowned).toBe(1);
+    on.pass(GRACE_MS - 1);
+    expect(await swept(on, [listed(stray)])).toEqual({ sighted: 0, condemned: [], lost: [] });
+    on.pass(1);
+    expect(await swept(on, [listed(stray)])).toEqual({ sighted: 0, condemned: [stray], lost: [] });
+    const view = await on.store.viewPool(on.name);
+    expect(view?.unowned).toBe(0);
+    expect(view?.machines).toMatchObject([{ instance: stray, state: 'provisioning', owed: 'delete' }]);
+    expect(await swept(on, [listed(stray)])).toEqual({ sighted: 0, condemned: [], lost: [] });
+  });
+
+  it('what is ending already is nobody to condemn', async () => {
+    const on = given();
+    await on.apply();
+    const items = [
+      listed(`i-${on.newId()}`, { state: 'gone' }),
+      listed(`i-${on.newId()}`, { state: 'deleting' }),
+    ];
+    expect(await swept(on, items)).toMatchObject({ sighted: 0 });
+    on.pass(GRACE_MS);
+    expect(await swept(on, items)).toMatchObject({ condemned: [] });
+  });
+
+  it('an instance of a launch that is still going on is left to that launch', async () => {
+    const on = given();
+    const [id = ''] = await on.wished();
+    const batch = await on.closed('launch', [await on.claimed(id, 'provision')]);
+    const stray = `i-${on.newId()}`;
+    await swept(on, [listed(stray, { batch: batch.id })]);
+    on.pass(GRACE_MS);
+    expect(await swept(on, [listed(stray, { batch: batch.id })])).toMatchObject({ condemned: [] });
+    const launched = [{ instance: stray, state: 'running', address: '10.0.0.7' } as const];
+    await on.record(batch, { launched });
+    expect(await on.seen(id)).toMatchObject({ instance: stray, state: 'booting' });
+  });
+
+  it('where a listing does not tell whose an instance is, a launch under way may have made it: it counts once', async () => {
+    const on = given();
+    const [id = ''] = await on.wished();
+    const batch = await on.closed('launch', [await on.claimed(id, 'provision')]);
+    const growing = `i-${on.newId()}`;
+    expect(await swept(on, [listed(growing)])).toMatchObject({ sighted: 0 });
+    expect((await on.store.viewPool(on.name))?.unowned).toBe(0);
+    on.pass(GRACE_MS);
+    expect(await swept(on, [listed(growing)])).toMatchObject({ sighted: 0, condemned: [] });
+    const launched = [{ instance: growing, state: 'running', address: '10.0.0.7' } as const];
+    await on.record(batch, { launched });
+    expect(await on.seen(id)).toMatchObject({ instance: growing, state: 'booting' });
+  });
+
+  it("a machine's own instance is no stray", async () => {
+    const on = given();
+    const [machine = ''] = await on.ready();
+    const { instance } = await on.seen(machine);
+    await swept(on, [listed(instance ?? '')]);
+    on.pass(GRACE_MS);
+    expect(await swept(on, [listed(instance ?? '')])).toEqual({ sighted: 0, condemned: [], lost: [] });
+  });
+
+  it("another placement's instances are not this one's to judge", async () => {
+    const on = given();
+    const [machine = ''] = await on.ready();
+    const placement = { ...on.placement, name: 'elsewhere' };
+    for (let round = 0; round < 3; round += 1) {
+      on.pass(GRACE_MS);
+      const act = { placement, items: [], listedAt: on.now(), now: on.now(), graceMs: GRACE_MS, by: 'sweep' };
+      expect(await on.store.sweep(act)).toEqual({ sighted: 0, condemned: [], lost: [] });
+    }
+    expect(await on.states(machine)).toEqual(['ready']);
+  });
+}
+
+function missingContract(given: Given): void {
+  it('a machine is lost when whole listings have missed its instance twice', async () => {
+    const on = given();
+    const { machine, lease } = await on.leased();
+    on.pass(1);
+    expect(await swept(on, [])).toMatchObject({ lost: [] });
+    on.pass(GRACE_MS - 1);
+    expect(await swept(on, [])).toMatchObject({ lost: [] });
+    on.pass(1);
+    expect(await swept(on, [])).toMatchObject({ lost: [machine] });
+    expect(await on.store.readLease(lease)).toMatchObject({ state: 'ending', outcome: 'lost' });
+    expect(await on.seen(machine)).toMatchObject({ state: 'leased', intentKind: 'retire', owed: 'stop' });
+  });
+
+  it('an instance that is listed again was never missing', async () => {
+    const on = given();
+    const [machine = ''] = await on.ready();
+    const { instance } = await on.seen(machine);
+    on.pass(1);
+    await swept(on, []);
+    on.pass(GRACE_MS);
+    await swept(on, [listed(instance ?? '')]);
+    expect(await swept(on, [])).toMatchObject({ lost: [] });
+    on.pass(GRACE_MS - 1);
+    expect(await swept(on, [])).toMatchObject({ lost: [] });
+  });
+
+  it('an instance that the cloud names as gone is gone at once', async () => {
+    const on = given();
+    const [machine = ''] = await on.ready();
+    const { instance } = await on.seen(machine);
+    on.pass(1);
+    expect(await swept(on, [listed(instance ?? '', { state: 'gone' })])).toMatchObject({ lost: [machine] });
+    expect(await on.seen(machine)).toMatchObject({ intentKind: 'retire', owed: 'delete' });
+  });
+
+  it('an instance younger than the listing is left alone', async () => {
+    const on = given();
+    const listedAt = on.now();
+    on.pass(1000);
+    const [machine = ''] = await on.ready();
+    on.pass(GRACE_MS);
+    await swept(on, [], listedAt);
+    on.pass(GRACE_MS);
+    expect(await swept(on, [], listedAt)).toMatchObject({ lost: [] });
+    expect(await on.states(machine)).toEqual(['ready']);
+  });
+
+  it('a listing that took long to arrive says no more than it did when it began', async () => {
+    const on = given();
+    const [machine = ''] = await on.ready();
+    on.pass(1);
+    const listedAt = on.now();
+    on.pass(5000);
+    await swept(on, []);
+    on.pass(GRACE_MS);
+    expect(await swept(on, [], listedAt)).toMatchObject({ lost: [] });
+    expect(await on.states(machine)).toEqual(['ready']);
+    expect(await swept(on, [])).toMatchObject({ lost: [machine] });
+  });
+
+  it('a machine that is being deleted anyway is not lost', async () => {
+    const on = given();
+    const { id } = await on.deleting();
+    on.pass(1);
+    await swept(on, []);
+    on.pass(GRACE_MS);
+    expect(await swept(on, [])).toMatchObject({ lost: [] });
+    expect(await on.states(id)).toEqual(['deleting']);
+  });
+}

@@ -1,0 +1,16 @@
+import { randomUUID } from 'node:crypto';
+import { createStorage } from '../../src/storage/storage.ts';
+import { defineStoreContract } from '../contracts/store-contract.ts';
+import { createTestDatabase } from '../support/services.ts';
+
+defineStoreContract('PostgreSQL', async () => {
+  const database = await createTestDatabase();
+  const { store, outbox, close } = await createStorage({ url: database.url });
+  return {
+    ...{ store, outbox, newId: randomUUID },
+    async close() {
+      await close();
+      await database.drop();
+    },
+  };
+});
