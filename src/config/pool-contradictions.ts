@@ -82,8 +82,7 @@ function placements(pool: RawEntry, providers: readonly ProviderRules[]): Fault[
 function resetting(pool: Raw, placement: RawEntry, providers: readonly ProviderRules[]): Fault[] {
   const provider = providers.find(({ name }) => name === placement.raw['provider']);
   if (pool['recycle'] !== 'reset' || provider === undefined) return [];
-  if (provider.resetsRunning === true && pool['halt'] !== 'none')
-    return [haltedReset(placement, provider)];
+  if (provider.resetsRunning === true && pool['halt'] !== 'none') return [haltedReset(placement, provider)];
   if (provider.reset !== 'none') return [];
   const rule = `cannot reset machines, but the pool's recycle is reset (${provider.name})`;
   const fix = "set the pool's recycle: delete, or move the placement to a pool that deletes";

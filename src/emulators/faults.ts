@@ -54,7 +54,8 @@ export function createFaults(randomness: Randomness): Faults {
     take(operation, instances) {
       const matching = waiting.filter(
         (fault) =>
-          fault.operation === operation && (fault.instance === undefined || instances.includes(fault.instance)),
+          fault.operation === operation &&
+          (fault.instance === undefined || instances.includes(fault.instance)),
       );
       const fault = matching.find(isHit);
       if (fault === undefined) return undefined;

@@ -18,10 +18,11 @@ import { createLockTable } from './locks.ts';
 import { createMemoryStore, type MemoryStore } from './memory-store.ts';
 import { drawPlan } from './plan.ts';
 import { createQueues } from './queues/queues.ts';
+import type { WorkerTable } from './queues/worker-table.ts';
 import { createRandomness, type Randomness } from './randomness.ts';
 import { createScheduler, type Process, type Scheduler } from './scheduler.ts';
 import { watchStaleWrites } from './stale-writes.ts';
-import type { RunWorld, WorkerTable } from './world.ts';
+import type { RunWorld } from './world.ts';
 
 /** One run of the whole fleet under one seed. */
 export interface Exploration {

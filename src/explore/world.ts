@@ -1,6 +1,6 @@
 import type { Outbox } from '../fleet/outbox.ts';
 import type { Pool } from '../fleet/pool.ts';
-import type { Outcome, Ports, WorkSettings } from '../fleet/ports.ts';
+import type { WorkSettings } from '../fleet/ports.ts';
 import type { Store } from '../fleet/store.ts';
 import type { CloudPlan, CloudWorld } from './cloud/cloud-world.ts';
 import type { FarSide } from './cloud/far-side.ts';
@@ -8,8 +8,8 @@ import type { Fault } from './faults.ts';
 import type { HistoryEntry } from './history.ts';
 import type { LockTable } from './locks.ts';
 import type { Tables } from './memory-store/tables.ts';
-import type { QueueName } from './queues/queue-names.ts';
 import type { Queues } from './queues/queues.ts';
+import type { WorkerTable } from './queues/worker-table.ts';
 import type { Randomness } from './randomness.ts';
 import type { Scheduler } from './scheduler.ts';
 
@@ -38,10 +38,6 @@ export interface ClientPlan {
   /** What it does besides asking, holding and completing. */
   habit: 'none' | 'cancels' | 'vanishes';
 }
-
-export type WorkerTable = Readonly<
-  Record<QueueName, (ports: Ports, payload: never, signal: AbortSignal) => Promise<Outcome>>
->;
 
 /** Everything one run is made of. */
 export interface RunWorld {

@@ -84,9 +84,7 @@ async function runJob(host: Host, job: Job): Promise<void> {
 async function work(host: Host, job: Job, signal: AbortSignal): Promise<JobEnd> {
   const { world, ports } = host;
   try {
-    // What the queues hand out is what was put into them: ids.
-    const outcome = await world.workers[job.queue](ports, job.data as never, signal);
-    return { kind: 'outcome', outcome };
+    return { kind: 'outcome', outcome: await job.work({ workers: world.workers, ports, signal }) };
   } catch (error) {
     return afterError(world, job.id, error);
   }

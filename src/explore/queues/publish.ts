@@ -1,7 +1,9 @@
-import { stepsOwed } from '../../fleet/lifecycle.ts';
+import { type Step, stepsOwed } from '../../fleet/lifecycle.ts';
 import type { Bell } from '../../fleet/outbox.ts';
+import type { MachineJob } from '../../fleet/ports.ts';
 import { queueOf } from './queue-names.ts';
 import type { Queues } from './queues.ts';
+import type { Work } from './worker-table.ts';
 
 const WAKE_AGAIN_MS = 25;
 const WAKE_TRIES = 400;
@@ -34,7 +36,7 @@ function addFlow(queues: Queues, bell: Extract<Bell, { kind: 'flow' }>): void {
   for (const [index, step] of steps.entries()) {
     const [before, after] = [steps[index - 1], steps[index + 1]];
     queues.add({
-      ...{ id: `${step}.${intent}.0`, queue: step, data: { machine, intent, pool, ring: 0 } },
+      ...{ id: `${step}.${intent}.0`, queue: step, work: workOf(step, { machine, intent, pool, ring: 0 }) },
       ...(before !== undefined && { waitsFor: [`${before}.${intent}.0`] }),
       ...(after !== undefined && { parent: `${after}.${intent}.0` }),
     });
@@ -43,12 +45,18 @@ function addFlow(queues: Queues, bell: Extract<Bell, { kind: 'flow' }>): void {
 
 function addStep(queues: Queues, bell: Extract<Bell, { kind: 'step' }>): void {
   const { machine, intent, pool, ring, step } = bell;
-  queues.add({ id: `${step}.${intent}.${ring}`, queue: step, data: { machine, intent, pool, ring } });
+  const work = workOf(step, { machine, intent, pool, ring });
+  queues.add({ id: `${step}.${intent}.${ring}`, queue: step, work });
+}
+
+function workOf(step: Step, job: MachineJob): Work {
+  return ({ workers, ports, signal }) => workers[step](ports, job, signal);
 }
 
 export function addBatch(queues: Queues, job: { batch: string; ring: number; delayMs: number }): void {
   const { batch, ring, delayMs } = job;
-  queues.add({ id: `batch.${batch}.${ring}`, queue: 'batch', data: { batch }, delayMs });
+  const work: Work = ({ workers, ports, signal }) => workers.batch(ports, { batch }, signal);
+  queues.add({ id: `batch.${batch}.${ring}`, queue: 'batch', work, delayMs });
 }
 
 /** Once, however often it is asked; asked for while it runs, once more after that. */
@@ -57,11 +65,13 @@ export function addScale(queues: Queues, pool: string): void {
   const known = queues.jobs.get(id);
   if (known?.state === 'active') known.again = true;
   if (known?.state === 'completed' || known?.state === 'failed') queues.remove(id);
-  queues.add({ id, queue: 'scale', data: { pool } });
+  const work: Work = ({ workers, ports, signal }) => workers.scale(ports, { pool }, signal);
+  queues.add({ id, queue: 'scale', work });
 }
 
 export function addReconcile(queues: Queues, round: number): void {
-  queues.add({ id: `reconcile.${round}`, queue: 'reconcile', data: { round } });
+  const work: Work = ({ workers, ports, signal }) => workers.reconcile(ports, { round }, signal);
+  queues.add({ id: `reconcile.${round}`, queue: 'reconcile', work });
 }
 
 /** True when there is nothing left to do: the job was delayed and runs now, or it waits for nothing, or is gone. */

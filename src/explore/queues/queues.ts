@@ -2,12 +2,13 @@ import type { Outcome } from '../../fleet/ports.ts';
 import type { Randomness } from '../randomness.ts';
 import type { Process } from '../scheduler.ts';
 import { ATTEMPTS, type QueueName } from './queue-names.ts';
+import type { Work } from './worker-table.ts';
 
 /** A job's record in Redis. */
 export interface Job {
   id: string;
   queue: QueueName;
-  data: unknown;
+  work: Work;
   state: 'waiting' | 'delayed' | 'active' | 'waiting-children' | 'completed' | 'failed';
   runAtMs: number;
   attemptsMade: number;
@@ -55,7 +56,7 @@ export interface Queues {
 export interface NewJob {
   id: string;
   queue: QueueName;
-  data: unknown;
+  work: Work;
   delayMs?: number;
   parent?: string;
   waitsFor?: readonly string[];
@@ -100,13 +101,13 @@ interface Redis {
 
 const LIVE = new Set<string>(['waiting', 'active', 'delayed']);
 
-function add(redis: Redis, { id, queue, data, delayMs = 0, parent, waitsFor = [] }: NewJob): void {
+function add(redis: Redis, { id, queue, work, delayMs = 0, parent, waitsFor = [] }: NewJob): void {
   const { jobs } = redis;
   const known = jobs.get(id);
   if (known !== undefined) return;
   const unfinished = waitsFor.filter((child) => jobs.get(child)?.state !== 'completed');
   jobs.set(id, {
-    ...{ id, queue, data, parent: parent ?? null, waitsFor: new Set(unfinished) },
+    ...{ id, queue, work, parent: parent ?? null, waitsFor: new Set(unfinished) },
     state: unfinished.length > 0 ? 'waiting-children' : delayMs > 0 ? 'delayed' : 'waiting',
     runAtMs: redis.nowMs() + delayMs,
     ...{ attemptsMade: 0, token: 0, holder: null, lockUntilMs: 0, again: false },
@@ -166,8 +167,8 @@ function complete(redis: Redis, job: Job): void {
   forgetOldest(redis, job);
   if (!job.again) return;
   redis.jobs.delete(job.id);
-  const { id, queue, data } = job;
-  add(redis, { id, queue, data });
+  const { id, queue, work } = job;
+  add(redis, { id, queue, work });
 }
 
 /** A child that is done, or whose record is gone, is waited for no longer: absence counts as success. */
