@@ -49,10 +49,16 @@ async function joinGroup(
     for (let batches = 0; batches < 2 && left.length > 0; batches += 1) {
       const batch = await openBatch(sql, left);
       const taken = left.slice(0, batch.room);
+      let { opened } = batch;
       for (const row of await sql.query(JOIN, [JSON.stringify(taken), batch.id])) {
         const machine = toMachine(row);
         const granted = row['granted'] === true;
-        joined.set(machine.id, granted ? { granted, machine, batch } : { granted, machine });
+        joined.set(
+          machine.id,
+          granted ? { granted, machine, batch: { ...batch, opened } } : { granted, machine },
+        );
+        // One of them has the batch's job made: the others would only be told that it is there.
+        if (granted) opened = false;
       }
       for (const act of taken)
         if (!joined.has(act.machine)) joined.set(act.machine, { granted: false, machine: undefined });

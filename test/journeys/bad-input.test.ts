@@ -22,8 +22,7 @@ async function refusal(args: readonly string[], env: Record<string, string> = {}
   const run = checkout.start(words, { DROVER_HTTP_PORT: '0', ...env });
   const code = await run.exited;
   const said = run.said();
-  expect({ code, said }).not.toMatchObject({ code: 0 });
-  expect({ code, said }).not.toMatchObject({ code: null });
+  expect([0, null]).not.toContain(code);
   expect(said).not.toMatch(/^\s+at /m);
   expect(said).not.toContain('burst:');
   expect(await checkout.left()).toEqual([]);

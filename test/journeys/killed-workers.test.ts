@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type CheckoutCopy, copyCheckout } from './checkout-copy.ts';
+import { expectSuccess } from './expect-success.ts';
 import { expectWholeReport } from './expect-whole-report.ts';
 
 let checkout: CheckoutCopy;
@@ -14,7 +15,7 @@ test('a worker process killed every ten seconds changes nothing about what the m
   const startedMs = performance.now();
   const words = ['start', '--once', '--workers', '4', '--kill-worker-every', '10', '--report', file];
   const run = checkout.start(['node', 'scripts/launch.mjs', ...words], { DROVER_HTTP_PORT: '0' });
-  expect({ code: await run.exited, said: run.said() }).toMatchObject({ code: 0 });
+  await expectSuccess(run);
   expect(await checkout.left()).toEqual([]);
   const deaths = run.said().match(/worker \d+ \(process \d+\) died; another takes its place/g) ?? [];
   expect(deaths.length).toBeGreaterThanOrEqual(2);

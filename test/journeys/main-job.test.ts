@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type CheckoutCopy, copyCheckout } from './checkout-copy.ts';
+import { expectSuccess } from './expect-success.ts';
 import { expectWholeReport } from './expect-whole-report.ts';
 
 let checkout: CheckoutCopy;
@@ -21,7 +22,7 @@ test('the main job leases 300 machines on both clouds, leaks none, proves every 
     /postgres[^]*redis|redis[^]*postgres/,
   );
   expect(seen.sockets.length).toBeGreaterThan(4);
-  expect({ code: await run.exited, said: run.said() }).toMatchObject({ code: 0 });
+  await expectSuccess(run);
   expect(await checkout.left(seen)).toEqual([]);
   const { machines, seconds } = await expectWholeReport(file);
   expect(run.said()).toContain('nothing stuck, nothing leaked, nothing overtaken');

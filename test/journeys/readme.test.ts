@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type CheckoutCopy, type Command, copyCheckout } from './checkout-copy.ts';
 import { type CodeBlock, commandsOf, readCodeBlocks } from './code-blocks.ts';
+import { expectSuccess } from './expect-success.ts';
 
 let checkout: CheckoutCopy;
 beforeAll(async () => {
@@ -31,8 +32,7 @@ test('every command of the README works as it stands there, one after another, w
       await run.until(ADDRESS);
       serving.push(run);
     } else {
-      const code = await run.exited;
-      expect({ line: block.line, commands, code, said: run.said() }).toMatchObject({ code: 0 });
+      await expectSuccess(run);
     }
     told.push(`${((performance.now() - startedMs) / 1000).toFixed(1)} s: ${commands.trim()}`);
   }

@@ -18,12 +18,14 @@ interface Place {
   n: number;
   /** In every other pool a ready machine waits for the last task; in the others the last task waits for its machine. */
   machineWaits: boolean;
+  halt: Pool['halt'];
 }
 
 /** Writes to one scale set go one after another, so that each pool on Azure has a set of its own. */
 const PLACES = (['aws', 'azure'] as const).flatMap((cloud) =>
   Array.from({ length: POOLS_ON_A_CLOUD }, (_, index): Place => {
-    return { pool: `${cloud}-${index}`, cloud, n: index < 2 ? 4 : 3, machineWaits: index % 2 === 0 };
+    const halt = cloud === 'aws' && index < 2 ? 'power-off' : 'none';
+    return { pool: `${cloud}-${index}`, cloud, n: index < 2 ? 4 : 3, machineWaits: index % 2 === 0, halt };
   }),
 );
 
@@ -41,7 +43,7 @@ beforeAll(async () => {
 afterAll(() => fleet.stop());
 
 /** Deleted after use; idle machines go soon too, so that deletions of both kinds meet. */
-function aPool(like: Pool, { pool, cloud, n, machineWaits }: Place): Pool {
+function aPool(like: Pool, { pool, cloud, n, machineWaits, halt }: Place): Pool {
   const [first] = like.placements;
   if (first === undefined || like.probe.kind === 'none') throw new Error('the example has changed');
   const own = cloud === 'azure' ? { scaleSet: pool } : {};
@@ -50,6 +52,7 @@ function aPool(like: Pool, { pool, cloud, n, machineWaits }: Place): Pool {
     ...{ name: pool, placements: [{ ...first, pool, spec: { ...(first.spec as object), ...own } }] },
     ...{ minIdle: machineWaits ? 1 : 0, max: 3 * n, recycle: 'delete', idleTimeoutMs: 200 },
     probe: { ...like.probe, intervalMs: 20 },
+    halt,
   };
 }
 
