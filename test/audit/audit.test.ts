@@ -62,10 +62,12 @@ describe('the audit', () => {
       I5: deadlines.length - 2,
       I6: 2,
       // instance, disk, network card and address; the machine listed; the rows of machine and instance
-      I7: 4 + 1 + 2,
+      // and each instance ever launched, the surplus among them
+      I7: 4 + 1 + 2 + 7,
       // the surplus; the wish for six machines and the surplus' coming
       I8: 1 + 2,
-      I9: 1,
+      // the stale write; entering leased, stopping, resetting and deleting
+      I9: 1 + 18,
       I10: 7,
       // instances gone; machines deleted; launch, stops, resets and deletes
       I11: 6 + 5 + (1 + 5 + 2 + 9),

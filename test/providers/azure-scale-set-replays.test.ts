@@ -175,7 +175,8 @@ describe('an act on instances that is disturbed', { timeout: 60_000 }, () => {
   afterEach(() => under.close());
 
   it('deletes again what a preempted deletion left over', async () => {
-    await start();
+    // Long enough for the other write to find it under way on a busy machine.
+    await start({ durationsMs: { deleteInstances: 150_000 } });
     const [one = '', two = '', three = ''] = await launchIds(under, 3);
     const call = callFor(under, 'delete', [one, two]);
     const first = await send(under, call);
