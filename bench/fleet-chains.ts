@@ -44,7 +44,7 @@ export async function createFleetSide(on: BenchServers & { watcher: Redis }): Pr
   return {
     async prepare(count) {
       leases = await leaseMachines(storage, count);
-      await queues.untilDone(() => Promise.resolve(true));
+      await queues.untilQuiet();
     },
     async run() {
       for (let from = 0; from < leases.length; from += ADDED_AT_ONCE) {

@@ -1,3 +1,4 @@
+import { NOBODY } from './cloud/estate.ts';
 import type { HistoryEntry } from './history.ts';
 import type { RunWorld } from './world.ts';
 
@@ -34,7 +35,14 @@ function aliveIds(world: RunWorld): string[] {
 /** The records that only the run as a whole can write: its promises, and what there was after quiet. */
 export function closingEntries(world: RunWorld, epochMs: number): HistoryEntry[] {
   const { tables, scheduler, plan } = world;
-  const limits = Object.fromEntries(plan.pools.map((pool) => [pool.name, pool.max]));
+  // A stray is nobody's to prevent: it counts against its pool, but no more than that.
+  const strays = [...world.far.instances.values()].filter(isStray);
+  const limits = Object.fromEntries(
+    plan.pools.map(({ name, max }) => [
+      name,
+      max + strays.filter((each) => each.placement.pool === name).length,
+    ]),
+  );
   return [
     { type: 'settings', reconcileRoundMs: longestRoundMs(world, epochMs), limits },
     {
@@ -47,6 +55,10 @@ export function closingEntries(world: RunWorld, epochMs: number): HistoryEntry[]
       leases: tables.leases.all().map(({ id, state }) => ({ lease: id, state, readable: true })),
     },
   ];
+}
+
+function isStray(instance: { batch: string }): boolean {
+  return instance.batch === NOBODY;
 }
 
 const ROUND_MOST_MS = 15 * 60_000;
@@ -65,6 +77,8 @@ function longestRoundMs(world: RunWorld, epochMs: number): number {
     earliestEndMs = Math.min(earliestEndMs, round.toMs);
   }
   longestMs = Math.max(longestMs, earliestEndMs - epochMs);
+  // A stray waits until the launches under way at its placement are over.
+  if ([...world.far.instances.values()].some(isStray)) return ROUND_MOST_MS;
   // A step that is owed is rung, and a stray condemned, by the first round that finds it old enough.
   const { reconcileMs, sweepGraceMs } = world.plan.settings;
   return Math.min(ROUND_MOST_MS, longestMs + Math.max(reconcileMs, sweepGraceMs));

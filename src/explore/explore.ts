@@ -56,6 +56,8 @@ const EPOCH_MS = Date.UTC(2026, 0, 1);
 const QUIET_WITHIN_MS = 60 * 60_000;
 const STEPS_MOST = 60_000;
 const LOOK_EVERY_STEPS = 25;
+/** Longer than any claim or lock holds by itself. */
+const SLOWEST_MS = 14_000;
 
 /** Runs one seed: chaos first, then quiet. The same seed takes the same steps. */
 export async function explore(options: ExploreOptions): Promise<Exploration> {
@@ -65,6 +67,7 @@ export async function explore(options: ExploreOptions): Promise<Exploration> {
   const world = createWorld({ options, random, scheduler, faults });
   const targets = populate(world);
   const { chaosMs } = world.plan;
+  scheduler.slowDown(() => (world.cloud.isFaulty('slowNetwork') ? random.between(50, SLOWEST_MS) : 0));
   await world.store.applyPools({ pools: world.plan.pools, now: scheduler.clock.now() });
   await runUntil(world, () => scheduler.nowMs() >= EPOCH_MS + chaosMs);
   becalm(targets);
@@ -99,7 +102,7 @@ function createWorld(from: {
     ...{ plan, scheduler, random, outbox, tables, history, newId: ids, workers: mutated.workers },
     store: watchStaleWrites(mutated.store, { clock: scheduler.clock, history }),
     queues: createQueues({ nowMs: scheduler.nowMs, random }),
-    locks: createLockTable(scheduler.nowMs),
+    locks: createLockTable(scheduler.nowMs, () => world.cloud.isFaulty('lockLost')),
     ...createCloud({ plan, scheduler, random, history, faults, isChaos: () => world.isChaos }),
     ...{ rounds: [], errors: [], isChaos: true, count: faults.count, onWrite: new Set() },
   };

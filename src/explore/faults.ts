@@ -5,6 +5,7 @@ export const FAULTS = [
   'apiCrash',
   'pausedWorker',
   'slowCall',
+  'slowNetwork',
   'lateWrite',
   'clockJump',
   // Queues and locks
@@ -26,6 +27,7 @@ export const FAULTS = [
   'undeletable',
   'silentGuest',
   'vanished',
+  'stray',
   'laggingListing',
   // People
   'operatorIntent',

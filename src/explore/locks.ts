@@ -10,7 +10,8 @@ export interface LockTable {
   empty(): void;
 }
 
-export function createLockTable(nowMs: () => number): LockTable {
+/** `isLost` says whether a lock that somebody holds is lost just when another asks for it. */
+export function createLockTable(nowMs: () => number, isLost: () => boolean): LockTable {
   const held = new Map<string, { owner: string; untilMs: number }>();
   const ownerOf = (key: string): string | undefined => {
     const lock = held.get(key);
@@ -18,7 +19,7 @@ export function createLockTable(nowMs: () => number): LockTable {
   };
   return {
     take(key, owner, untilMs) {
-      if (ownerOf(key) !== undefined) return false;
+      if (ownerOf(key) !== undefined && !isLost()) return false;
       held.set(key, { owner, untilMs });
       return true;
     },

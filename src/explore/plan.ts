@@ -34,13 +34,17 @@ export function drawPlan(random: Randomness): Plan {
     faults,
     cloud: drawCloud(random),
     settings: {
-      ...{ claimMs: 10 * SECOND, windowMs: 50, reconcileMs: 5 * SECOND },
+      ...{
+        claimMs: random.pick([1, 3, 10].map((each) => each * SECOND)) ?? SECOND,
+        windowMs: 50,
+        reconcileMs: 5 * SECOND,
+      },
       ...{ sweepMs: 5 * SECOND, sweepGraceMs: 8 * SECOND, retentionMs: 7 * 24 * 60 * MINUTE },
     },
     processes: random.between(2, 3),
-    clients: Array.from({ length: random.between(3, 7) }, (_, index) => drawClient(random, pools, index)),
+    clients: Array.from({ length: random.between(4, 9) }, (_, index) => drawClient(random, pools, index)),
     chaosMs: random.between(60, 150) * SECOND,
-    blows: random.between(2, 14),
+    blows: random.between(4, 30),
   };
 }
 
@@ -104,8 +108,18 @@ function drawFaults(random: Randomness): Plan['faults'] {
   return drawn;
 }
 
+/** What goes to the heart of the claims comes more often than the rest. */
+const OFTEN: Partial<Record<Fault, number>> = {
+  pausedWorker: 4,
+  duplicateJob: 3,
+  operatorIntent: 3,
+  slowCall: 2,
+};
+
 const OF_A_CALL: readonly Fault[] = [
   ...CALL_FAULTS,
+  'lockLost',
+  'slowNetwork',
   'partialLaunch',
   'slowLaunch',
   'resetFailed',
@@ -113,5 +127,9 @@ const OF_A_CALL: readonly Fault[] = [
 ];
 
 function rateOf(random: Randomness, fault: Fault): number {
-  return OF_A_CALL.includes(fault) ? random.between(3, 15) / 100 : random.between(1, 3);
+  // Where one call in five is slow, claims run out all the time.
+  if (fault === 'slowNetwork') return random.chance(0.2) ? 0.2 : random.between(1, 4) / 100;
+  // With locks that keep nobody out, what is left are the claims.
+  if (fault === 'lockLost') return random.chance(0.5) ? 0.99 : 0.1;
+  return OF_A_CALL.includes(fault) ? random.between(3, 15) / 100 : (OFTEN[fault] ?? 1) * random.between(1, 3);
 }

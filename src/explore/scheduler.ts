@@ -41,17 +41,26 @@ export interface Scheduler {
   call<T>(owner: Process, call: Call<T>): Promise<T>;
   /** Fires once, in `inMs` or later; never once its owner is gone. */
   timer(owner: Process | null, inMs: number, choice: Choice): void;
-  /** Adds what can happen besides calls and timers. */
-  offer(choices: () => readonly Choice[]): void;
+  /** Adds what can happen besides calls and timers; the answer takes it back. */
+  offer(choices: () => readonly Choice[]): () => void;
+  /** Calls under way of processes that are still there. */
+  underWay(): readonly UnderWay[];
   pause(process: Process): void;
   resume(process: Process): void;
   /** What it had sent may still be executed, late; nobody hears of it. Answers how many calls that is. */
   crash(process: Process): number;
-  /** Puts one call under way off by this long; false where there is none. */
-  slow(byMs: number): boolean;
+  /** Asks how much longer than usual each call is to take from now on. */
+  slowDown(slowMs: () => number): void;
+  /** Puts one call under way that has this word off by this long; false where there is none. */
+  slow(word: string, byMs: number): boolean;
   jump(byMs: number): void;
   /** Lets one thing happen, or time pass until something can; false where nothing ever will. */
   step(): Promise<boolean>;
+}
+
+export interface UnderWay {
+  owner: Process;
+  label: string;
 }
 
 interface Call<T> {
@@ -68,7 +77,15 @@ const LATE_MOST_MS = 20_000;
 
 /** A virtual clock and a seeded choice of what happens next: the same seed makes the same choices. */
 export function createScheduler(random: Randomness, epochMs: number): Scheduler {
-  const world: World = { random, nowMs: epochMs, steps: 0, pending: [], offers: [], trace: [] };
+  const world: World = {
+    random,
+    slowMs: () => 0,
+    nowMs: epochMs,
+    steps: 0,
+    pending: [],
+    offers: new Set(),
+    trace: [],
+  };
   const trace = world.trace;
   return {
     ...{
@@ -83,7 +100,11 @@ export function createScheduler(random: Randomness, epochMs: number): Scheduler 
     timer(owner, inMs, { label, fire }) {
       world.pending.push({ owner, atMs: world.nowMs + inMs, label, sent: false, fire, cut: undefined });
     },
-    offer: (choices) => void world.offers.push(choices),
+    offer(choices) {
+      world.offers.add(choices);
+      return () => void world.offers.delete(choices);
+    },
+    underWay: () => world.pending.filter(isUnderWay),
     pause(process) {
       process.state = 'paused';
       for (const each of world.pending) if (each.owner === process) each.sent = random.chance(0.5);
@@ -94,8 +115,9 @@ export function createScheduler(random: Randomness, epochMs: number): Scheduler 
       for (const deliver of process.held.splice(0)) deliver();
     },
     crash: (process) => crash(world, process),
-    slow(byMs) {
-      const calls = world.pending.filter((each) => each.cut !== undefined && each.owner?.state === 'running');
+    slowDown: (slowMs) => void (world.slowMs = slowMs),
+    slow(word, byMs) {
+      const calls = world.pending.filter((each) => isUnderWay(each) && each.label.includes(word));
       const call = random.pick(calls);
       if (call !== undefined) call.atMs = Math.max(call.atMs, world.nowMs) + byMs;
       return call !== undefined;
@@ -107,10 +129,11 @@ export function createScheduler(random: Randomness, epochMs: number): Scheduler 
 
 interface World {
   random: Randomness;
+  slowMs(): number;
   nowMs: number;
   steps: number;
   pending: Pending[];
-  offers: (() => readonly Choice[])[];
+  offers: Set<() => readonly Choice[]>;
   trace: string[];
 }
 
@@ -125,7 +148,7 @@ function send<T>(world: World, owner: Process, call: Call<T>): Promise<T> {
     world.pending.push({
       ...{
         owner,
-        atMs: world.nowMs + (call.delayMs ?? 0),
+        atMs: world.nowMs + (call.delayMs ?? 0) + world.slowMs(),
         label: `${owner.name} ${call.label}`,
         sent: false,
       },
@@ -160,6 +183,10 @@ function crash(world: World, process: Process): number {
     world.pending.push({ ...each, owner: null, atMs, label: `${each.label} (late)`, cut: undefined });
   }
   return late;
+}
+
+function isUnderWay(each: Pending): each is Pending & UnderWay {
+  return each.cut !== undefined && each.owner !== null;
 }
 
 function isRunnable(each: Pending): boolean {

@@ -1,40 +1,47 @@
 import type { Clock } from '../fleet/ports.ts';
-import type { Machine, Store } from '../fleet/store.ts';
+import type { Store } from '../fleet/store.ts';
 import type { HistoryEntry } from './history.ts';
 
-/** A write under a machine's fencing token. */
 interface Fenced {
-  machine: string;
   token?: number;
 }
 
+interface Watched<A> {
+  /** The row that the act is fenced by. */
+  id(act: A): string;
+  look(id: string): Promise<{ token: number } | undefined>;
+}
+
 /**
- * Watches from outside what a store makes of writes that carry an old fencing token: they are written down with
- * what has become of the row.
+ * Watches from outside what a store makes of writes that carry an old fencing token, a machine's or a batch's: they
+ * are written down with what has become of the row.
  */
 export function watchStaleWrites(store: Store, options: { clock: Clock; history: HistoryEntry[] }): Store {
-  const watched =
-    <A extends Fenced, R>(write: (act: A) => Promise<R>): ((act: A) => Promise<R>) =>
-    async (act) => {
-      const before = act.token === undefined ? undefined : await store.look(act.machine);
+  const watch =
+    <A extends Fenced, R>(write: (act: A) => Promise<R>, { id, look }: Watched<A>) =>
+    async (act: A): Promise<R> => {
+      const { token } = act;
+      const before = token === undefined ? undefined : await look(id(act));
       const answer = await write(act);
-      if (before === undefined || act.token === undefined || act.token >= before.token) return answer;
-      const after = await store.look(act.machine);
+      if (before === undefined || token === undefined || token >= before.token) return answer;
+      const isChanged = JSON.stringify(before) !== JSON.stringify(await look(id(act)));
       options.history.push({
-        ...{ type: 'stale-write', at: options.clock.now().getTime(), machine: act.machine },
-        ...{ token: act.token, currentToken: before.token, changedRows: Number(isChanged(before, after)) },
+        ...{ type: 'stale-write', at: options.clock.now().getTime(), machine: id(act) },
+        ...{ token, currentToken: before.token, changedRows: Number(isChanged) },
       });
       return answer;
     };
+  const ofMachine = { id: (act: { machine: string }) => act.machine, look: store.look };
+  const ofBatch = { id: (act: { batch: string }) => act.batch, look: store.lookBatch };
   return {
     ...store,
-    finish: watched(store.finish),
-    join: watched(store.join),
-    becomeReady: watched(store.becomeReady),
-    openIntent: watched(store.openIntent),
+    finish: watch(store.finish, ofMachine),
+    join: watch(store.join, ofMachine),
+    becomeReady: watch(store.becomeReady, ofMachine),
+    openIntent: watch(store.openIntent, ofMachine),
+    recordLook: watch(store.recordLook, ofBatch),
+    delayBatch: watch(store.delayBatch, ofBatch),
+    renewBatch: watch(store.renewBatch, ofBatch),
+    failBatch: watch(store.failBatch, ofBatch),
   };
-}
-
-function isChanged(before: Machine, after: Machine | undefined): boolean {
-  return JSON.stringify(before) !== JSON.stringify(after);
 }

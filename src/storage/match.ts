@@ -55,12 +55,14 @@ async function readLeases(database: Database, leases: readonly string[]): Promis
  * Requests by priority, then fairly between owners (who holds and asks for fewer goes first), then by age; machines
  * ready the longest first. A machine with an open intent is not ready to anybody. `both` tells whether, in this very
  * snapshot, there was something on both sides: of two matches that got in each other's way the later one sees it.
+ * What is asked for is found by its key alone: in the words of the index on pending requests the planner would walk
+ * all of those for each.
  */
 const MATCH = `with ready as materialized (
     select count(*) as machines from machine where pool = $1 and state = 'ready' and intent_kind is null
   ),
   holding as (select owner, count(*) as leases from lease where held is not null group by owner),
-  wanted as (
+  wanted as materialized (
     select id, priority, requested_at, holding + row_number() over (partition by owner, priority order by requested_at, id) as turn
     from (
       select l.id, l.owner, l.priority, l.requested_at, coalesce(h.leases, 0) as holding
@@ -70,10 +72,11 @@ const MATCH = `with ready as materialized (
     order by priority desc, turn, requested_at, id limit (select least(machines, $4) from ready)
   ),
   asked as materialized (
-    select l.id, row_number() over (order by w.priority desc, w.turn, w.requested_at, w.id) as n
+    select id, row_number() over (order by priority desc, turn, requested_at, id) as n
     from (
-      select l.id from lease l where l.state = 'pending' and l.id in (select id from wanted) for update skip locked
-    ) l join wanted w on w.id = l.id
+      select l.id, w.priority, w.turn, w.requested_at from wanted w join lease l on l.id = w.id
+      where l.outcome is null and l.machine_id is null for update of l skip locked
+    ) l
   ),
   free as materialized (
     select id, row_number() over (order by state_since, id) as n from (

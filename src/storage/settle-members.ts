@@ -51,7 +51,7 @@ const FINISH = `with item as materialized (
   old as materialized (
     select m.*, i.address as told, i.deadlines from item i join machine m on m.id = i.machine
       join batch_member b on b.batch_id = $2 and b.machine_id = m.id
-    where m.id = any(array(select machine from item)) and m.batch_id = $2 and m.token = b.token and b.state = 'pending'
+    where m.batch_id = $2 and m.token = b.token and b.state = 'pending'
   ),
   upd as (
     update machine m set state = $4::text, batch_id = null, claimed_until = null, claimed_by = null,
@@ -104,7 +104,7 @@ const FAIL = `with item as materialized (
   old as materialized (
     select m.*, i.failure as told from item i join machine m on m.id = i.machine
       join batch_member b on b.batch_id = $2 and b.machine_id = m.id
-    where m.id = any(array(select machine from item)) and m.batch_id = $2 and m.token = b.token and b.state = 'pending'
+    where m.batch_id = $2 and m.token = b.token and b.state = 'pending'
   ),
   upd as (
     update machine m set batch_id = null, claimed_by = null, failure = o.told, failures = m.failures + 1,

@@ -89,7 +89,7 @@ test('the last task is assigned while all the others finish: nothing sticks, and
       `release commit to delete claim, ms: ${sayDistribution(gapsMs)}`,
     ].join('\n'),
   );
-}, 240_000);
+}, 600_000);
 
 /** A machine that is too busy to renew BullMQ's locks in time says so; the jobs are run again, or have ended by then. */
 function isLateRenewal(line: string): boolean {

@@ -22,18 +22,28 @@ export async function copyCheckout(): Promise<CopiedCheckout> {
   return {
     dir,
     async change(replacements) {
-      const before = new Map<string, string>();
-      const after = new Map<string, string>();
-      for (const { file, find, replace } of replacements) {
-        const source = after.get(file) ?? (await readFile(join(dir, file), 'utf8'));
-        if (!before.has(file)) before.set(file, source);
-        after.set(file, replaceOnce(source, { file, find, replace }));
-      }
+      const { before, after } = await replaceAll(replacements, dir);
       await writeAll(dir, after);
       return () => writeAll(dir, before);
     },
     remove: () => rm(dir, { recursive: true, force: true }),
   };
+}
+
+/** The files that these replacements touch, before and after; throws where one of them does not fit. */
+export async function replaceAll(
+  replacements: readonly Replacement[],
+  dir = ORIGINAL,
+): Promise<Record<'before' | 'after', ReadonlyMap<string, string>>> {
+  const before = new Map<string, string>();
+  const after = new Map<string, string>();
+  for (const replacement of replacements) {
+    const { file } = replacement;
+    const source = after.get(file) ?? (await readFile(join(dir, file), 'utf8'));
+    if (!before.has(file)) before.set(file, source);
+    after.set(file, replaceOnce(source, replacement));
+  }
+  return { before, after };
 }
 
 async function writeAll(dir: string, files: ReadonlyMap<string, string>): Promise<void> {

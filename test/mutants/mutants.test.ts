@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { replaceOnce } from './copied-checkout.ts';
+import { replaceAll, replaceOnce } from './copied-checkout.ts';
 import { MUTANTS } from './mutants.ts';
 import { createMutantRunner, type MutantRunner } from './run-mutants.ts';
 
@@ -8,13 +8,22 @@ const WHOLE_RUN_MS = 900_000;
 let runner: MutantRunner;
 beforeAll(async () => {
   const { databaseUrl, redisUrl } = inject('servedRun');
-  runner = await createMutantRunner({ databaseUrl, redisUrl, lanes: 2 });
+  runner = await createMutantRunner({ mutants: MUTANTS, databaseUrl, redisUrl, lanes: 2 });
 }, WHOLE_RUN_MS);
 afterAll(() => runner.close());
 
 test('every mutant has a name of its own', () => {
   const names = MUTANTS.map((mutant) => mutant.name);
   expect(new Set(names).size).toBe(names.length);
+});
+
+test('every mutant finds what it replaces in the source as it is', async () => {
+  const stale: string[] = [];
+  for (const { name, bypassed = [], without } of MUTANTS) {
+    const failure = await replaceAll([...bypassed, ...without]).then(() => undefined, String);
+    if (failure !== undefined) stale.push(`${name}: ${failure}`);
+  }
+  expect(stale).toEqual([]);
 });
 
 test('a mutant that is older than its source fails loudly', () => {
@@ -26,7 +35,7 @@ test('a mutant that is older than its source fails loudly', () => {
 
 describe.concurrent('without the fence its killer fails', { timeout: WHOLE_RUN_MS }, () => {
   test('and passes with it', async ({ expect }) => {
-    expect(await runner.runKillers(MUTANTS)).toEqual([]);
+    expect(await runner.runKillers()).toEqual([]);
   });
 
   test.for(MUTANTS)('$name: $takesOut', async (mutant, { expect }) => {

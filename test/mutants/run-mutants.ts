@@ -6,12 +6,13 @@ export interface MutantRunner {
   /** Takes the fence out and runs its killer; answers what is wrong with the mutant or its killer, or 'killed'. */
   run(mutant: Mutant): Promise<string>;
   /** Runs every killer without any mutant, all at once; answers those that do not pass. */
-  runKillers(mutants: readonly Mutant[]): Promise<readonly string[]>;
+  runKillers(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
 /** Runs mutants side by side, each in one of a few copies of the checkout, on servers that already run. */
 export async function createMutantRunner(options: {
+  mutants: readonly Mutant[];
   databaseUrl: string;
   redisUrl: string;
   /** How many run at a time. */
@@ -29,27 +30,46 @@ export async function createMutantRunner(options: {
         await putBack();
       }
     });
+  const runAlone = createRunAlone(options.mutants, run);
   return {
-    async run({ killer, bypassed = [], without }) {
+    async run(mutant) {
+      const { killer, bypassed = [], without } = mutant;
       if (bypassed.length > 0) {
-        const alone = await run([killer], bypassed);
+        const alone = await runAlone(mutant);
         const outcome = alone.outcomeOf(killer);
         if (outcome?.status !== 'passed') return `does not stand by itself: ${tell(outcome, alone)}`;
       }
       const mutated = await run([killer], [...bypassed, ...without]);
       return judge(mutated.outcomeOf(killer), mutated);
     },
-    async runKillers(mutants) {
-      const killers = mutants.map((mutant) => mutant.killer);
+    async runKillers() {
+      const killers = options.mutants.map((mutant) => mutant.killer);
       const whole = await run(killers, []);
       const failing = killers.filter((killer) => whole.outcomeOf(killer)?.status !== 'passed');
-      return failing.map(
-        (killer) => `${killer.file}: ${killer.title}: ${tell(whole.outcomeOf(killer), whole)}`,
-      );
+      return failing.map((killer) => `${killer.title}: ${tell(whole.outcomeOf(killer), whole)}`);
     },
     async close() {
       for (const copy of copies) await copy.remove();
     },
+  };
+}
+
+/** With the same guards bypassed the killers of several mutants run together, once. */
+function createRunAlone(
+  mutants: readonly Mutant[],
+  run: (killers: readonly Killer[], replacements: readonly Replacement[]) => Promise<TestRun>,
+): (mutant: Mutant) => Promise<TestRun> {
+  const keyOf = ({ bypassed = [] }: Mutant): string => JSON.stringify(bypassed);
+  const runs = new Map<string, Promise<TestRun>>();
+  return (mutant) => {
+    const key = keyOf(mutant);
+    const known = runs.get(key);
+    if (known !== undefined) return known;
+    const alike = mutants.filter((other) => keyOf(other) === key);
+    const killers = alike.map((other) => other.killer);
+    const begun = run(killers, mutant.bypassed ?? []);
+    runs.set(key, begun);
+    return begun;
   };
 }
 

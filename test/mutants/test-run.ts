@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Killer } from './mutant.ts';
 
 const VITEST = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url));
-const DEADLINE_MS = 120_000;
+const DEADLINE_MS = 400_000;
 
 export interface Outcome {
   status: 'passed' | 'failed';

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type Fleet, startFleet } from '../support/fleet.ts';
 import { expectReleasedThenDeleted, expectStillHeld } from './promise.ts';
 import {
@@ -10,6 +10,8 @@ import {
   resultOfDelete,
   TOO_EARLY,
 } from './sabotage.ts';
+
+vi.setConfig({ testTimeout: 90_000 });
 
 let fleet: Fleet;
 beforeEach(async () => {

@@ -1,10 +1,12 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { FleetError } from '../../src/fleet/errors.ts';
 import { DEADLINES_DEFAULT } from '../../src/fleet/pool.ts';
 import { VERBS } from '../../src/fleet/provider.ts';
 import { type Fleet, startFleet } from '../support/fleet.ts';
 import { aPool } from '../support/pools.ts';
 import { expectReleasedThenDeleted } from './promise.ts';
+
+vi.setConfig({ testTimeout: 90_000 });
 
 let fleet: Fleet;
 beforeEach(async () => {

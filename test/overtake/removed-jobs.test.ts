@@ -1,7 +1,9 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { type Fleet, startFleet } from '../support/fleet.ts';
 import { expectReleasedThenDeleted, expectStillHeld } from './promise.ts';
 import { endWithLateRelease, jobOf, resultOfDelete, TOO_EARLY } from './sabotage.ts';
+
+vi.setConfig({ testTimeout: 90_000 });
 
 let fleet: Fleet;
 beforeEach(async () => {

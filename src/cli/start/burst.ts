@@ -20,6 +20,8 @@ export interface BurstOptions {
   now(): number;
   /** Bounds the whole burst. */
   withinMs: number;
+  /** Ends it before its time; what was not done by then is stuck. */
+  signal: AbortSignal;
   onFailure(line: string): void;
 }
 
@@ -39,7 +41,7 @@ export function startBurst(options: BurstOptions): Burst {
     acks.push({ type: 'ack', at: options.now(), lease: lease.id, state: lease.state });
     return lease;
   };
-  const deadline = AbortSignal.timeout(options.withinMs);
+  const deadline = AbortSignal.any([AbortSignal.timeout(options.withinMs), options.signal]);
   const runs = options.tasks.map((task) =>
     runTask({ ...options, task, counts: countsOf(counts, task), told, deadline }),
   );
@@ -111,6 +113,7 @@ async function hold(run: TaskRun, lease: string): Promise<void> {
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
+    if (signal.aborted) return void resolve();
     const timer = setTimeout(done, ms);
     function done(): void {
       clearTimeout(timer);

@@ -20,6 +20,8 @@ export interface BurstRun {
   workers: WorkerProcesses;
   emulators: Emulators;
   dir: string;
+  /** Breaks it off. */
+  signal: AbortSignal;
 }
 
 const BURST_WITHIN_MS = 15 * 60_000;
@@ -28,7 +30,7 @@ const PROGRESS_MS = 2000;
 
 /**
  * Plays the tasks as their users would, waits until the pools have shrunk to nothing, and audits what happened.
- * Resolves to the exit code: 0 only where everything held.
+ * Resolves to the exit code: 0 only where everything held. Rejects where it is broken off.
  */
 export async function playBurst(on: BurstRun): Promise<number> {
   const { run, config, tasks } = on;
@@ -41,6 +43,7 @@ export async function playBurst(on: BurstRun): Promise<number> {
     speed: run.options.speed,
     now: Date.now,
     withinMs: BURST_WITHIN_MS,
+    signal: on.signal,
     onFailure: run.say,
   });
   const stopTelling = tellProgress(run, burst.progress);
@@ -48,10 +51,11 @@ export async function playBurst(on: BurstRun): Promise<number> {
   const result = await burst.finished;
   stopTelling();
   stopKilling();
+  on.signal.throwIfAborted();
   run.say('burst over; waiting for the pools to shrink to nothing');
   const records = await openRecords(config);
   try {
-    await untilQuiet(records, on.emulators);
+    await untilQuiet(records, on);
     return await judge(on, { result, records, startedMs });
   } finally {
     await records.close();
@@ -79,9 +83,10 @@ function tellProgress(run: StartRun, progress: ReturnType<typeof startBurst>['pr
 type Records = Awaited<ReturnType<typeof openRecords>>;
 
 /** Nothing is left in the database or in a cloud; bounded, since what stays is what the audit tells. */
-async function untilQuiet(records: Records, emulators: Emulators): Promise<void> {
+async function untilQuiet(records: Records, { emulators, signal }: BurstRun): Promise<void> {
   const deadline = performance.now() + QUIET_WITHIN_MS;
   while (performance.now() < deadline) {
+    signal.throwIfAborted();
     const left = await records.machinesLeft();
     const states = await readEmulators(emulators.clouds.control);
     if (left.length === 0 && Object.values(states).every((cloud) => cloud.alive.length === 0)) return;

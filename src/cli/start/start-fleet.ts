@@ -61,7 +61,9 @@ async function bringUp(run: StartRun, life: Life): Promise<number> {
   const url = await serve(on, config);
   const workers = await openWorkers(on, env);
   const code =
-    burst === undefined ? 0 : await playBurst({ run, config, url, token, workers, ...burst, dir: on.dir });
+    burst === undefined
+      ? 0
+      : await playBurst({ run, config, url, token, workers, ...burst, dir: on.dir, signal: life.signal });
   if (options.once) return code;
   run.say('serving; stop it with Ctrl-C');
   await life.asked;

@@ -1,9 +1,11 @@
 import type { IntentKind } from '../../fleet/lifecycle.ts';
 import type { Pool } from '../../fleet/pool.ts';
 import type { Fault } from '../faults.ts';
+import type { MachineRow } from '../memory-store/rows.ts';
 import type { Job } from '../queues/queues.ts';
 import type { Process } from '../scheduler.ts';
 import type { RunWorld } from '../world.ts';
+import { lieInWait } from './ambush.ts';
 import type { Api } from './api.ts';
 
 /** What blows fall on. */
@@ -20,9 +22,12 @@ export function strike(targets: Targets, fault: Fault): boolean {
   const blow = BLOWS[fault];
   if (blow === undefined || !blow(targets)) return false;
   targets.world.scheduler.note(`*** ${fault}`);
-  targets.world.count(fault);
+  if (!COUNTS_ITSELF.includes(fault)) targets.world.count(fault);
   return true;
 }
+
+/** Those that wait for their moment, which may never come. */
+const COUNTS_ITSELF: readonly Fault[] = ['pausedWorker', 'operatorIntent'];
 
 const BLOWS: Partial<Record<Fault, (targets: Targets) => boolean>> = {
   crash(targets) {
@@ -35,21 +40,23 @@ const BLOWS: Partial<Record<Fault, (targets: Targets) => boolean>> = {
     countLate(world, api.crash());
     return true;
   },
-  pausedWorker: (targets) => pause(targets.world, targets.world.random.pick(running(targets))),
-  slowCall: ({ world }) => world.scheduler.slow(world.random.between(1000, 40_000)),
+  pausedWorker: pause,
+  slowCall: ({ world }) =>
+    world.scheduler.slow(world.random.pick(TOUCHY) ?? '', world.random.between(1000, 40_000)),
   clockJump({ world }) {
     world.scheduler.jump(world.random.between(5000, 90_000));
     return true;
   },
-  lockLost({ world }) {
-    const key = world.random.pick(world.locks.keys());
-    if (key !== undefined) world.locks.lose(key);
-    return key !== undefined;
+  duplicateJob({ world }) {
+    const active = [...world.queues.jobs.values()].filter((job) => job.state === 'active');
+    // Often the one that has been at work for the longest: somebody is stuck in it.
+    const [oldest] = active.toSorted((a, b) => a.token - b.token);
+    const job = world.random.chance(0.5) ? oldest : world.random.pick(active);
+    if (job === undefined) return false;
+    world.scheduler.note(`${job.id} is taken for stalled`);
+    Object.assign(job, { state: 'waiting', token: 0, holder: null } as const);
+    return true;
   },
-  duplicateJob: ({ world }) =>
-    onJob(world, ['active'], (job) =>
-      Object.assign(job, { state: 'waiting', token: 0, holder: null } as const),
-    ),
   lostJob: ({ world }) =>
     onJob(world, ['waiting', 'delayed', 'waiting-children'], (job) => world.queues.remove(job.id)),
   lateJob: ({ world }) =>
@@ -79,8 +86,15 @@ const BLOWS: Partial<Record<Fault, (targets: Targets) => boolean>> = {
     if (instance !== undefined) world.far.evict(instance);
     return instance !== undefined;
   },
-  operatorIntent: (targets) => intend(targets),
-  poolChanged: (targets) => changePool(targets),
+  stray({ world }) {
+    const pool = world.random.pick(world.plan.pools);
+    const placement = world.random.pick(pool?.placements ?? []);
+    if (placement === undefined) return false;
+    world.far.stray(placement);
+    return true;
+  },
+  operatorIntent: intend,
+  poolChanged: changePool,
 };
 
 function running({ workers }: Pick<Targets, 'workers'>): Process[] {
@@ -91,13 +105,38 @@ function countLate(world: RunWorld, calls: number): void {
   for (let index = 0; index < calls; index += 1) world.count('lateWrite');
 }
 
-function pause(world: RunWorld, process: Process | undefined): boolean {
-  if (process === undefined) return false;
-  const { scheduler } = world;
-  scheduler.pause(process);
-  const forMs = world.random.between(1000, 45_000);
-  scheduler.timer(null, forMs, { label: `${process.name} goes on`, fire: () => scheduler.resume(process) });
+/** Calls that it is worst to be interrupted in, or to come late with. */
+const TOUCHY = ['claim', 'join', 'finish', 'release', 'becomeReady', 'closeBatch', 'recordLook', 'cloud'];
+
+/** A worker stands still in the middle of a call, and goes on when another is about to do the same. */
+function pause({ world, workers }: Targets): boolean {
+  const word = world.random.pick(TOUCHY) ?? '';
+  const busy = (not?: Process): Process | undefined =>
+    world.scheduler.underWay().find(({ owner, label }) => {
+      const isWorker = owner.state === 'running' && owner !== not && workers().includes(owner);
+      return isWorker && label.includes(word);
+    })?.owner;
+  lieInWait(world, {
+    label: 'a worker pauses',
+    sees: () => busy(),
+    act(seen) {
+      const process = seen ?? world.random.pick(running({ workers }));
+      if (process !== undefined) pauseNow(world, process, () => busy(process));
+    },
+  });
   return true;
+}
+
+function pauseNow(world: RunWorld, process: Process, rival: () => Process | undefined): void {
+  if (!world.isChaos) return;
+  const { scheduler } = world;
+  world.count('pausedWorker');
+  scheduler.note(`*** ${process.name} pauses`);
+  scheduler.pause(process);
+  const wake = (): void => scheduler.resume(process);
+  const forMs = world.random.between(1000, 25_000);
+  const ambush = (): void => lieInWait(world, { label: `${process.name} goes on`, sees: rival, act: wake });
+  scheduler.timer(null, forMs, { label: `${process.name} may go on`, fire: ambush });
 }
 
 function onJob(world: RunWorld, states: readonly Job['state'][], act: (job: Job) => void): boolean {
@@ -117,17 +156,42 @@ function alive(world: RunWorld) {
 
 const INTENDED: readonly IntentKind[] = ['recycle', 'park', 'quarantine', 'retire', 'provision'];
 
-/** An operator wants something of a machine, at whatever moment that is. */
+/** An operator wants something of a machine while others are at work on it, or about to lease it. */
 function intend({ world, api }: Targets): boolean {
-  const machine = world.random.pick(world.tables.machines.where((each) => each.state !== 'deleted'));
   const kind = world.random.pick(INTENDED);
-  const pool = world.plan.pools.find((each) => each.name === machine?.pool);
-  if (machine === undefined || kind === undefined || pool === undefined) return false;
-  const by = 'operator';
-  const now = world.scheduler.clock.now();
-  const act = { machine: machine.id, by, now, deadlines: pool.deadlines, kind, reason: by } as const;
-  void api.ask((_, store) => store.openIntent({ ...act, outcome: 'cancelled' })).catch(() => undefined);
+  const word = world.random.pick(['match', ...TOUCHY]) ?? '';
+  if (kind === undefined) return false;
+  lieInWait(world, {
+    label: `the operator wants to ${kind}`,
+    sees: () => contested(world, word),
+    act(seen) {
+      const machine =
+        seen ?? world.random.pick(world.tables.machines.where((each) => each.state !== 'deleted'));
+      const pool = world.plan.pools.find((each) => each.name === machine?.pool);
+      if (machine === undefined || pool === undefined || !world.isChaos) return;
+      world.count('operatorIntent');
+      const by = 'operator';
+      const act = { machine: machine.id, by, now: world.scheduler.clock.now(), deadlines: pool.deadlines };
+      const intent = { ...act, kind, reason: by, outcome: 'cancelled' } as const;
+      // At once, where the moment is what matters; else as it comes in.
+      if (seen !== undefined) void world.store.openIntent(intent);
+      else void api.ask((_, store) => store.openIntent(intent)).catch(() => undefined);
+    },
+  });
   return true;
+}
+
+/** A machine that a call under way is about to change. */
+function contested(world: RunWorld, word: string): MachineRow | undefined {
+  const calls = world.scheduler.underWay().filter(({ label }) => label.includes(word));
+  if (calls.length === 0) return undefined;
+  if (word === 'match')
+    return world.random.pick(world.tables.machines.where((each) => each.state === 'ready'));
+  const named = calls.flatMap(({ label }) => /machine=(\S+)/.exec(label)?.[1] ?? []);
+  const batches = calls.flatMap(({ label }) => /batch=(\S+)/.exec(label)?.[1] ?? []);
+  return world.random.pick(
+    world.tables.machines.where((each) => named.includes(each.id) || batches.includes(each.batch ?? '')),
+  );
 }
 
 /** A pool is drained for a while, or wants its machines used up sooner. */

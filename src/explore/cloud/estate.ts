@@ -16,6 +16,9 @@ export interface Instance {
   protectedUntilMs: number;
 }
 
+/** The launch of an instance that nobody has asked for. */
+export const NOBODY = 'nobody';
+
 export type Change =
   | { state: 'pending' }
   | { state: 'done' }
@@ -39,6 +42,8 @@ export interface Estate {
   launch(call: BatchCall, request: { id: string; count: number; laterCount: number }): Operation;
   /** Begins the change of every member; it becomes true a little later. */
   change(call: BatchCall, request: string): Operation;
+  /** An instance that nobody has asked for: of a database that was restored, or of somebody's own hand. */
+  stray(placement: Placement): void;
   /** The cloud takes an instance away by itself. */
   evict(instance: Instance): void;
 }
@@ -66,9 +71,16 @@ export function createEstate(world: CloudWorld): Estate {
         if (member.instance !== null) alter(estate, operation, { id: member.instance, request });
       return operation;
     },
+    stray(placement) {
+      const call: BatchCall = { batch: NOBODY, verb: 'launch', placement, members: [], handle: null };
+      const operation: Operation = { ...NOTHING, batch: NOBODY, changes: new Map(), launched: [] };
+      make(estate, { call, operation, request: null, count: 1 });
+    },
     evict: (instance) => vanish(estate, instance, { effect: 'evicted', requestId: null }),
   };
 }
+
+const NOTHING = { verb: 'launch', settled: true, asked: 0 } as const;
 
 interface State {
   world: CloudWorld;
@@ -99,7 +111,7 @@ function tell(estate: State, effect: Omit<EffectEntry, 'type' | 'cloud' | 'at'>)
 
 function make(
   estate: State,
-  from: { call: BatchCall; operation: Operation; request: string; count: number },
+  from: { call: BatchCall; operation: Operation; request: string | null; count: number },
 ): void {
   const { call, operation, request } = from;
   for (let index = 0; index < from.count; index += 1) {

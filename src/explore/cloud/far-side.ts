@@ -11,6 +11,7 @@ export type Reply<T> = { answer: T } | { error: FleetError };
 export interface FarSide {
   instances: ReadonlyMap<string, Instance>;
   evict(instance: Instance): void;
+  stray(placement: Placement): void;
   /** A mutating request has arrived. */
   receive(call: BatchCall): Reply<Look>;
   poll(calls: readonly BatchCall[]): Reply<Look[]>;
@@ -25,7 +26,7 @@ export function createFarSide(world: CloudWorld): FarSide {
   const { instances } = far.estate;
   return {
     instances,
-    evict: far.estate.evict,
+    ...{ evict: far.estate.evict, stray: far.estate.stray },
     receive: (call) => receive(far, call),
     poll: (calls) => poll(far, calls),
     list: (placement) => list(far, placement),

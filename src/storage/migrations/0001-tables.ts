@@ -89,6 +89,7 @@ export const TABLES = [
   `create unique index machine_lease on machine (lease_id) where lease_id is not null`,
   `create index machine_pool on machine (pool, state) where state <> 'deleted'`,
   `create index machine_deadline on machine (deadline_at) where deadline_at is not null`,
+  `create index machine_batch on machine (batch_id) where batch_id is not null`,
   `create index machine_owed on machine (changed_at) where owed is not null`,
   `create table lease (
     id uuid primary key,

@@ -1,0 +1,67 @@
+import { explore, type Exploration, type ExploreOptions } from './explore.ts';
+import type { Counted } from './faults.ts';
+import type { HistoryEntry } from './history.ts';
+
+/** What the auditor says of a history. */
+export interface Verdict {
+  checked: Counted;
+  violations: readonly { invariant: string; at: number; subject: string; message: string }[];
+}
+
+export interface SeedViolation {
+  seed: number;
+  /** I1 to I12, or `run` for what no history tells: an unexpected error, a run that never became quiet. */
+  invariant: string;
+  message: string;
+}
+
+export interface ExploreReport {
+  seeds: number;
+  steps: number;
+  /** Against how much each invariant was really held, over all seeds. */
+  checked: Counted;
+  /** How often each fault was really let happen. */
+  faults: Counted;
+  violations: SeedViolation[];
+  seconds: number;
+}
+
+export interface SeedsOptions extends Omit<ExploreOptions, 'seed'> {
+  from: number;
+  seeds: number;
+  audit(history: readonly HistoryEntry[]): Verdict;
+  /** Seconds that have passed, for the report alone. */
+  seconds(): number;
+  /** Told of each run that went wrong, with all it has to show. */
+  onFailure?(run: Exploration, violations: readonly SeedViolation[]): void;
+}
+
+/** Runs seeds one after the other and has each history audited. */
+export async function exploreSeeds(options: SeedsOptions): Promise<ExploreReport> {
+  const { from, seeds, audit, seconds, onFailure, ...how } = options;
+  const begunAt = seconds();
+  const report: ExploreReport = { seeds, steps: 0, checked: {}, faults: {}, violations: [], seconds: 0 };
+  for (let seed = from; seed < from + seeds; seed += 1) {
+    const run = await explore({ ...how, seed });
+    const verdict = audit(run.history);
+    const violations = violationsOf(run, verdict);
+    report.steps += run.steps;
+    addUp(report.checked, verdict.checked);
+    addUp(report.faults, run.faults);
+    report.violations.push(...violations);
+    if (violations.length > 0) onFailure?.(run, violations);
+  }
+  report.seconds = seconds() - begunAt;
+  return report;
+}
+
+function violationsOf({ seed, failures }: Exploration, verdict: Verdict): SeedViolation[] {
+  return [
+    ...failures.map((message) => ({ seed, invariant: 'run', message })),
+    ...verdict.violations.map(({ invariant, message }) => ({ seed, invariant, message })),
+  ];
+}
+
+function addUp(sums: Counted, counts: Counted): void {
+  for (const [name, count] of Object.entries(counts)) sums[name] = (sums[name] ?? 0) + count;
+}

@@ -1,0 +1,22 @@
+import { expect, it } from 'vitest';
+import { audit } from '../../src/audit/audit.ts';
+import { explore } from '../../src/explore/explore.ts';
+import { type Mutant, MUTANTS } from './mutants.ts';
+
+const SEEDS = 150;
+
+/** The first seed under which a mutant breaks what it should; undefined where none does. */
+async function findSeed(mutant: Mutant): Promise<number | undefined> {
+  const { mutate, unfenced = false } = mutant;
+  for (let seed = 1; seed <= SEEDS; seed += 1) {
+    const run = await explore({ seed, mutate, fenced: !unfenced });
+    const broken = audit(run.history).violations.map((violation) => violation.invariant as string);
+    if (run.failures.length > 0) broken.push('run');
+    if (broken.some((each) => mutant.breaks.includes(each))) return seed;
+  }
+  return undefined;
+}
+
+it.each(MUTANTS)('$name is found within a few seeds', { timeout: 120_000 }, async (mutant) => {
+  expect(await findSeed(mutant)).toBeDefined();
+});
