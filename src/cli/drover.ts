@@ -73,4 +73,5 @@ function exitCodeOf({ status, code }: ClientError): number {
   return status === 0 || status >= 500 ? EXIT.unavailable : EXIT.failed;
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv, readEnvironment());
+// Not left to end by itself: the vendors' SDKs leave timers that would keep a stopped worker for half a minute.
+if (import.meta.main) process.exit(await main(process.argv, readEnvironment()));

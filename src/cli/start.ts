@@ -20,4 +20,5 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2), readEnvironment());
+// Not left to end by itself: what was under way when it was interrupted would keep it.
+if (import.meta.main) process.exit(await main(process.argv.slice(2), readEnvironment()));

@@ -105,23 +105,11 @@ export function createScheduler(random: Randomness, epochMs: number): Scheduler 
       return () => void world.offers.delete(choices);
     },
     underWay: () => world.pending.filter(isUnderWay),
-    pause(process) {
-      process.state = 'paused';
-      for (const each of world.pending) if (each.owner === process) each.sent = random.chance(0.5);
-    },
-    resume(process) {
-      if (process.state !== 'paused') return;
-      process.state = 'running';
-      for (const deliver of process.held.splice(0)) deliver();
-    },
+    pause: (process) => pause(world, process),
+    resume,
     crash: (process) => crash(world, process),
     slowDown: (slowMs) => void (world.slowMs = slowMs),
-    slow(word, byMs) {
-      const calls = world.pending.filter((each) => isUnderWay(each) && each.label.includes(word));
-      const call = random.pick(calls);
-      if (call !== undefined) call.atMs = Math.max(call.atMs, world.nowMs) + byMs;
-      return call !== undefined;
-    },
+    slow: (word, byMs) => slow(world, word, byMs),
     jump: (byMs) => void (world.nowMs += byMs),
     step: () => step(world, epochMs),
   };
@@ -135,6 +123,24 @@ interface World {
   pending: Pending[];
   offers: Set<() => readonly Choice[]>;
   trace: string[];
+}
+
+function pause(world: World, process: Process): void {
+  process.state = 'paused';
+  for (const each of world.pending) if (each.owner === process) each.sent = world.random.chance(0.5);
+}
+
+function resume(process: Process): void {
+  if (process.state !== 'paused') return;
+  process.state = 'running';
+  for (const deliver of process.held.splice(0)) deliver();
+}
+
+function slow(world: World, word: string, byMs: number): boolean {
+  const calls = world.pending.filter((each) => isUnderWay(each) && each.label.includes(word));
+  const call = world.random.pick(calls);
+  if (call !== undefined) call.atMs = Math.max(call.atMs, world.nowMs) + byMs;
+  return call !== undefined;
 }
 
 function send<T>(world: World, owner: Process, call: Call<T>): Promise<T> {

@@ -32,10 +32,17 @@ export const MUTANTS: readonly Mutant[] = [
     }),
   },
   {
-    name: 'a finish that ignores the fencing token',
-    breaks: ['I9'],
+    name: "a member's finish that ignores its fencing token",
+    breaks: ['I1', 'I9'],
+    unfenced: true,
     mutate: ({ store, tables }) => ({
-      store: { ...store, finish: (act) => store.finish({ ...act, token: tokenOf(tables, act.machine) }) },
+      store: {
+        ...store,
+        recordLook(act) {
+          tables.transaction(() => takeBack(tables, act.batch));
+          return store.recordLook(act);
+        },
+      },
     }),
   },
   {
@@ -176,6 +183,16 @@ export const MUTANTS: readonly Mutant[] = [
     }),
   },
 ];
+
+/** Has members that were given up wait for the batch's outcome again, whatever has become of them since. */
+function takeBack(tables: Tables, batch: string): void {
+  for (const member of tables.members.where((each) => each.batch === batch && each.state === 'given-up')) {
+    const machine = tables.machines.get(member.machine);
+    if (machine === undefined || machine.batch !== null || machine.state === 'deleted') continue;
+    tables.members.put({ ...member, state: 'pending', token: machine.token });
+    tables.machines.put({ ...machine, batch });
+  }
+}
 
 type MatchAct = Parameters<MutableParts['store']['match']>[0];
 

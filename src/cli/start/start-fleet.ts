@@ -23,6 +23,7 @@ import { createWorkerProcesses, type WorkerProcesses } from './worker-processes.
 type Undo = (() => Promise<void>)[];
 
 const INTERRUPTED = 130;
+const STOP_STEP_MS = 8000;
 
 /** Starts everything in order and stops it in reverse, whatever happens in between. Resolves to the exit code. */
 export async function startFleet(run: StartRun): Promise<number> {
@@ -35,8 +36,18 @@ export async function startFleet(run: StartRun): Promise<number> {
   } finally {
     // What was under way when it was interrupted fails as its servers go; nobody needs to hear of that.
     running.catch(() => undefined);
-    for (const step of undo.toReversed()) await step();
+    for (const step of undo.toReversed()) await inTime(step());
   }
+}
+
+/** What does not stop in time ends with this process; it must not keep the parts below it from being stopped. */
+async function inTime(stopped: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, STOP_STEP_MS);
+  });
+  await Promise.race([stopped, late]);
+  clearTimeout(timer);
 }
 
 interface Life {

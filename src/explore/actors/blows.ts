@@ -159,7 +159,7 @@ const INTENDED: readonly IntentKind[] = ['recycle', 'park', 'quarantine', 'retir
 /** An operator wants something of a machine while others are at work on it, or about to lease it. */
 function intend({ world, api }: Targets): boolean {
   const kind = world.random.pick(INTENDED);
-  const word = world.random.pick(['match', ...TOUCHY]) ?? '';
+  const word = world.random.pick(['match', 'match', 'match', ...TOUCHY]) ?? '';
   if (kind === undefined) return false;
   lieInWait(world, {
     label: `the operator wants to ${kind}`,
@@ -185,13 +185,20 @@ function intend({ world, api }: Targets): boolean {
 function contested(world: RunWorld, word: string): MachineRow | undefined {
   const calls = world.scheduler.underWay().filter(({ label }) => label.includes(word));
   if (calls.length === 0) return undefined;
-  if (word === 'match')
-    return world.random.pick(world.tables.machines.where((each) => each.state === 'ready'));
+  if (word === 'match') return aboutToBeLeased(world);
   const named = calls.flatMap(({ label }) => /machine=(\S+)/.exec(label)?.[1] ?? []);
   const batches = calls.flatMap(({ label }) => /batch=(\S+)/.exec(label)?.[1] ?? []);
   return world.random.pick(
     world.tables.machines.where((each) => named.includes(each.id) || batches.includes(each.batch ?? '')),
   );
+}
+
+/** A ready machine of a pool that somebody is waiting for: the match under way will pair the two. */
+function aboutToBeLeased({ tables, random }: RunWorld): MachineRow | undefined {
+  const wanted = new Set(
+    tables.leases.where((each) => each.state === 'pending').flatMap((each) => each.pools),
+  );
+  return random.pick(tables.machines.where((each) => each.state === 'ready' && wanted.has(each.pool)));
 }
 
 /** A pool is drained for a while, or wants its machines used up sooner. */
