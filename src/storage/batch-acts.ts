@@ -105,7 +105,7 @@ const DELAY = `update batch set failures = failures + 1, failure = $4, changed_a
     close_at = case when state = 'sent' then close_at else $3::timestamptz end
   where id = $1 and token = $2 and state in ('closed', 'sent') returning id`;
 
-const RENEW = `update batch set claimed_until = $3 where id = $1 and token = $2 and ended_at is null returning id`;
+const RENEW = `update batch set claimed_until = $3 where id = $1 and token = $2 and state <> 'ended' returning id`;
 
 async function failBatch(sql: Sql, act: Parameters<BatchActs['failBatch']>[0]): Promise<boolean> {
   const rows = await sql.query(

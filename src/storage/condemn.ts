@@ -18,7 +18,7 @@ export async function condemn(
 /** Born as a wish whose launch is over: from the next statement on it stands where a given-up launch stands. */
 const CONDEMN = `with unowned as materialized (
     select i.* from instance i join pool p on p.name = i.pool where i.id = any($1::text[]) and i.machine_id is null
-      and i.condemned_at is null and i.gone_at is null order by i.id for update of i
+      and i.condemned_at is null and i.gone is null order by i.id for update of i
   ),
   undertaker as (
     insert into machine (id, pool, placement, state, intent_id, intent_kind, instance_id, address, state_since,

@@ -98,12 +98,12 @@ const HEARTBEAT = `update lease set changed_at = $3, deadline_at = least(
 
 /** An ending lease waits for its machine, whose own overdue states are recovered one by one. */
 const WAIT_ON = `update lease set deadline_at = $1::timestamptz + ${ENDING}, changed_at = $1
-  where state = 'ending' and deadline_at <= $1`;
+  where open and state = 'ending' and deadline_at <= $1`;
 
 const OVERDUE = `select id, case when state = 'pending' then case when exists (
         select from pool p where p.name = any(lease.pools) and not p.draining) then 'no-capacity' else 'pool-drained' end
       when active_at + max_duration_ms * interval '1 millisecond' <= $1 then 'max-duration' else 'heartbeat' end as reason
-  from lease where deadline_at <= $1 and state <> 'ending' order by deadline_at limit $2`;
+  from lease where open and deadline_at <= $1 and state <> 'ending' order by deadline_at limit $2`;
 
 type End = EndLeaseAct & { overdue: boolean };
 
@@ -177,4 +177,4 @@ const END = `with item as materialized (
   update lease l set state = case when t.overdue then 'failed' else 'cancelled' end,
     outcome = case when t.overdue then 'failed' else 'cancelled' end, reason = t.reason, ended_at = t.now,
     deadline_at = null, changed_at = t.now
-  from target t where l.id = t.id and t.state = 'pending' and l.state = 'pending' and (not t.overdue or l.deadline_at <= t.now)`;
+  from target t where l.id = t.id and t.state = 'pending' and l.outcome is null and l.machine_id is null and (not t.overdue or l.deadline_at <= t.now)`;

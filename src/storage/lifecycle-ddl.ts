@@ -19,21 +19,20 @@ export const lifecycleDdl = {
   leaseStates: list(LEASE_STATES),
   intentKinds: list(INTENT_KINDS),
   owed: owedExpression(),
-  machineMoves: pairs(NEXT),
-  leaseMoves: pairs(LEASE_NEXT),
+  machineMoves: moves(NEXT),
+  leaseMoves: moves(LEASE_NEXT),
 };
 
 function list(words: readonly string[]): string {
   return words.map((word) => `'${word}'`).join(', ');
 }
 
-function pairs(next: Record<string, readonly string[]>): string {
-  return Object.entries(next)
-    .flatMap(([from, tos]) => tos.map((to) => `('${from}', '${to}')`))
-    .join(', ');
+/** As words, `from/to`: every statement reads triggers and expressions anew, and pairs are long to read. */
+function moves(next: Record<string, readonly string[]>): string {
+  return list(Object.entries(next).flatMap(([from, tos]) => tos.map((to) => `${from}/${to}`)));
 }
 
-/** One list for each step: every statement reads the expression anew, and a branch for each pair is a long read. */
+/** The step of each `state/kind` that owes one. */
 function owedExpression(): string {
   const owing = (step: Step): string[] =>
     MACHINE_STATES.flatMap((state) =>

@@ -78,7 +78,7 @@ const FINISH = `with ${ITEM}, ${LOCKED},
     where token = want and batch_id is null
       and ((step = 'stop' and state = 'stopping') or (step = 'delete' and state = 'deleting' and instance_id is null and not exists (
         select from batch_member l join batch b on b.id = l.batch_id
-        where l.machine_id = old.id and l.state = 'given-up' and b.verb = 'launch' and b.ended_at is null)))
+        where l.machine_id = old.id and l.state = 'given-up' and b.verb = 'launch' and b.state <> 'ended')))
   ),
   upd as (
     update machine m set state = c.next, claimed_until = null, claimed_by = null, state_since = c.now,
@@ -90,7 +90,7 @@ const FINISH = `with ${ITEM}, ${LOCKED},
   ),
   closed as (
     update intent n set closed_at = c.now, closed_why = 'done'
-    from can c where c.next = 'deleted' and n.id = c.intent_id and n.closed_at is null
+    from can c where c.next = 'deleted' and n.id = c.intent_id and n.closed_why is null
   ),
   woken as (
     insert into outbox (kind, job, due_at)
@@ -114,7 +114,7 @@ const BECOME_READY = `with ${ITEM}, ${LOCKED},
   ),
   closed as (
     update intent n set closed_at = c.now, closed_why = 'done' from can c
-    where n.id = c.intent_id and n.closed_at is null
+    where n.id = c.intent_id and n.closed_why is null
   ),
   woken as (
     insert into outbox (kind, job, due_at)

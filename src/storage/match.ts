@@ -59,7 +59,7 @@ async function readLeases(database: Database, leases: readonly string[]): Promis
  * all of those for each.
  */
 const MATCH = `with ready as materialized (
-    select count(*) as machines from machine where pool = $1 and state = 'ready' and intent_kind is null
+    select count(*) as machines from machine where pool = $1 and idle
   ),
   holding as (select owner, count(*) as leases from lease where held is not null group by owner),
   wanted as materialized (
@@ -67,7 +67,7 @@ const MATCH = `with ready as materialized (
     from (
       select l.id, l.owner, l.priority, l.requested_at, coalesce(h.leases, 0) as holding
       from lease l left join holding h on h.owner = l.owner
-      where l.state = 'pending' and $1 = any(l.pools) and l.deadline_at > $2 and (select machines from ready) > 0
+      where l.pending and $1 = any(l.pools) and l.deadline_at > $2 and (select machines from ready) > 0
     ) pending
     order by priority desc, turn, requested_at, id limit (select least(machines, $4) from ready)
   ),
@@ -80,7 +80,7 @@ const MATCH = `with ready as materialized (
   ),
   free as materialized (
     select id, row_number() over (order by state_since, id) as n from (
-      select m.id, m.state_since from machine m where m.pool = $1 and m.state = 'ready' and m.intent_kind is null
+      select m.id, m.state_since from machine m where m.pool = $1 and m.idle
       order by m.state_since, m.id limit (select count(*) from asked) for update skip locked
     ) m
   ),
@@ -98,4 +98,4 @@ const MATCH = `with ready as materialized (
   )
   select (select coalesce(array_agg(id::text), '{}') from held) as leases, (select count(*) from leased) as machines,
     (select machines from ready) > 0
-      and exists (select from lease where state = 'pending' and $1 = any(pools) and deadline_at > $2) as both`;
+      and exists (select from lease where pending and $1 = any(pools) and deadline_at > $2) as both`;

@@ -54,7 +54,7 @@ export async function replaceIntent(
 ): Promise<void> {
   if (act.seen.intent !== null) {
     await sql.query(
-      `update intent set closed_at = $2, closed_why = 'replaced' where id = $1 and closed_at is null`,
+      `update intent set closed_at = $2, closed_why = 'replaced' where id = $1 and closed_why is null`,
       [act.seen.intent, act.now],
     );
   }
@@ -97,7 +97,7 @@ const CANCEL = `with old as (
     from old o where m.id = o.id and m.state = 'requested' returning m.*
   ),
   closed as (
-    update intent n set closed_at = $2, closed_why = 'done' from old o where n.id = o.intent_id and n.closed_at is null
+    update intent n set closed_at = $2, closed_why = 'done' from old o where n.id = o.intent_id and n.closed_why is null
   ),
   left_batch as (
     delete from batch_member b using old o where b.batch_id = o.batch_id and b.machine_id = o.id

@@ -70,7 +70,7 @@ async function viewPool(sql: Sql, name: string): Promise<PoolView | undefined> {
   const [row] = await sql.query(VIEW, [name]);
   if (row === undefined) return undefined;
   const machines = await sql.query(
-    `select ${machineColumns('m')} from machine m where m.pool = $1 and m.state <> 'deleted' order by m.state_since, m.id`,
+    `select ${machineColumns('m')} from machine m where m.pool = $1 and m.live order by m.state_since, m.id`,
     [name],
   );
   const cooling = await sql.query(
@@ -91,7 +91,7 @@ async function viewPool(sql: Sql, name: string): Promise<PoolView | undefined> {
 
 const VIEW = `select p.name, p.spec, p.owner, p.draining, p.version,
     (select count(*)::integer from instance i where i.pool = p.name and i.machine_id is null and i.gone_at is null) as unowned,
-    (select count(*)::integer from lease l where l.state = 'pending' and p.name = any(l.pools)) as pending
+    (select count(*)::integer from lease l where l.pending and p.name = any(l.pools)) as pending
   from pool p where p.name = $1`;
 
 async function provision(sql: Sql, act: ProvisionAct): Promise<readonly string[]> {
@@ -108,7 +108,7 @@ async function provision(sql: Sql, act: ProvisionAct): Promise<readonly string[]
 
 /** The pool's row is locked: nobody else can be adding to it while this counts what it has. */
 const PROVISION = `with had as (
-    select (select count(*) from machine where pool = $1 and state <> 'deleted')
+    select (select count(*) from machine where pool = $1 and live)
       + (select count(*) from instance where pool = $1 and machine_id is null and gone_at is null) as machines
     where $2::bigint is not null
   ),

@@ -20,12 +20,12 @@ export function createReconcileActs(database: Database): ReconcileActs {
   };
 }
 
-const OVERDUE = `select ${machineColumns('m')} from machine m where m.deadline_at <= $1 order by m.deadline_at limit $2`;
+const OVERDUE = `select ${machineColumns('m')} from machine m where m.live and m.deadline_at <= $1 order by m.deadline_at limit $2`;
 
 const UNATTENDED_STEPS = `select 'step' as kind, id as machine, null as batch, pool, intent_id as intent, owed as step, ring,
     greatest(changed_at, coalesce(claimed_until, changed_at)) as since
   from machine
-  where owed is not null and batch_id is null and (claimed_until is null or claimed_until <= $1) and changed_at <= $2
+  where live and owed is not null and batch_id is null and (claimed_until is null or claimed_until <= $1) and changed_at <= $2
     and (rung_at is null or rung_at <= $2)
   order by changed_at limit $3`;
 
@@ -70,7 +70,7 @@ const RING_STEP = `with rung as (
 
 const RING_BATCH = `with rung as (
     update batch set ring = ring + 1, rung_at = $3
-    where id = $1 and ring = $2 and ended_at is null and (claimed_until is null or claimed_until <= $3)
+    where id = $1 and ring = $2 and state <> 'ended' and (claimed_until is null or claimed_until <= $3)
     returning id, ring
   )
   insert into outbox (kind, batch_id, ring, due_at) select 'batch', id, ring, $3 from rung returning id`;

@@ -66,7 +66,7 @@ const SEEN = `insert into instance (id, pool, placement, batch_id, address, sigh
 
 const ADOPT = `with free as (
     select id, address, row_number() over (order by id) as n from instance
-    where batch_id = $1 and machine_id is null and condemned_at is null and gone_at is null
+    where batch_id = $1 and machine_id is null and condemned_at is null and gone is null
   ),
   wanting as (
     select b.machine_id, row_number() over (order by b.machine_id) as n
@@ -76,7 +76,7 @@ const ADOPT = `with free as (
   adopted as (
     update instance i set machine_id = w.machine_id, changed_by = $3, changed_at = $2
     from free f join wanting w using (n)
-    where i.id = f.id and i.machine_id is null and i.condemned_at is null and i.gone_at is null
+    where i.id = f.id and i.machine_id is null and i.condemned_at is null and i.gone is null
     returning i.id, i.machine_id, i.address
   ),
   member as (
@@ -87,7 +87,7 @@ const ADOPT = `with free as (
 
 const BURY = `with free as (
     select id, address, row_number() over (order by id) as n from instance
-    where batch_id = $1 and machine_id is null and condemned_at is null and gone_at is null
+    where batch_id = $1 and machine_id is null and condemned_at is null and gone is null
   ),
   keeping as (
     select machine_id, row_number() over (order by machine_id) as n from (
@@ -100,7 +100,7 @@ const BURY = `with free as (
   taken as (
     update instance i set machine_id = k.machine_id, condemned_at = $2, changed_by = $3, changed_at = $2
     from free f join keeping k using (n)
-    where i.id = f.id and i.machine_id is null and i.condemned_at is null and i.gone_at is null
+    where i.id = f.id and i.machine_id is null and i.condemned_at is null and i.gone is null
     returning i.id, i.machine_id, i.address
   )
   update machine m set instance_id = t.id, address = t.address, changed_by = $3, changed_at = $2
@@ -192,7 +192,7 @@ const FORGIVE = `update placement set failures = 0, cool_until = null, failure =
 
 async function condemnSurplus(sql: Sql, batch: Batch, act: RecordAct): Promise<void> {
   const rows = await sql.query(
-    `select id from instance where batch_id = $1 and machine_id is null and condemned_at is null and gone_at is null`,
+    `select id from instance where batch_id = $1 and machine_id is null and condemned_at is null and gone is null`,
     [batch.id],
   );
   const instances = rows.map((row) => row['id'] as string);

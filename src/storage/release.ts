@@ -70,6 +70,6 @@ const SET_ASIDE = `with ${ITEM}, ${LOCKED},
   ),
   closed as (
     update intent n set closed_at = c.now, closed_why = 'done'
-    from can c where c.next = 'parked' and n.id = c.intent_id and n.closed_at is null
+    from can c where c.next = 'parked' and n.id = c.intent_id and n.closed_why is null
   )
   select true as granted, ${machineColumns('u')} from upd u`;

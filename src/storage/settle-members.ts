@@ -67,11 +67,11 @@ const FINISH = `with item as materialized (
   ),
   closed as (
     update intent n set closed_at = $5, closed_why = 'done' from old o
-    where $3::text = 'delete' and n.id = o.intent_id and n.closed_at is null
+    where $3::text = 'delete' and n.id = o.intent_id and n.closed_why is null
   ),
   gone as (
     update instance n set gone_at = $5, gone = 'listed-gone', changed_by = $6, changed_at = $5 from old o
-    where $3::text = 'delete' and n.id = o.instance_id and n.gone_at is null
+    where $3::text = 'delete' and n.id = o.instance_id and n.gone is null
   ),
   settled as (update batch_member b set state = 'done' from upd u where b.batch_id = $2 and b.machine_id = u.id)
   insert into outbox (kind, job, due_at)

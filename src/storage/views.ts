@@ -83,7 +83,7 @@ function leaseFilter(query: LeaseQuery): Filter {
 function machineFilter(query: MachineQuery): Filter {
   return filter([
     query.pool === null ? undefined : ['m.pool = ?', query.pool],
-    query.state === null ? [`m.state <> 'deleted'`] : ['m.state = ?', query.state],
+    query.state === null ? ['m.live'] : ['m.state = ?', query.state],
     query.after === null ? undefined : ['m.id > ?', query.after],
   ]);
 }
@@ -110,7 +110,7 @@ async function countByState(em: EntityManager): Promise<FleetCounts> {
   const pools = await rows(em, `select name from pool order by name`);
   const machines = await rows(
     em,
-    `select pool, state, count(*)::integer as n from machine where state <> 'deleted' group by pool, state`,
+    `select pool, state, count(*)::integer as n from machine where live group by pool, state`,
   );
   const leases = await rows(em, LEASES_BY_POOL);
   const all = await rows(em, `select state, count(*)::integer as n from lease group by state`);

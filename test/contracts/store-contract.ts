@@ -27,21 +27,21 @@ export function defineStoreContract(name: string, setup: () => Promise<StoreUnde
     afterAll(async () => {
       await under.close();
     });
-    for (const [subject, contract] of Object.entries(CONTRACTS))
-      describe(subject, () => contract(() => driver));
+    const given = (): Driver => driver;
+    for (const contract of CONTRACTS) contract(given);
   });
 }
 
-const CONTRACTS = {
-  steps: stepsContract,
-  intents: intentsContract,
-  batches: batchesContract,
-  looks: looksContract,
-  leases: leasesContract,
-  matching: matchingContract,
-  pools: poolsContract,
-  recovery: recoveryContract,
-  sweep: sweepContract,
-  bells: bellsContract,
-  races: racesContract,
-};
+const CONTRACTS = [
+  stepsContract,
+  intentsContract,
+  batchesContract,
+  looksContract,
+  leasesContract,
+  matchingContract,
+  poolsContract,
+  recoveryContract,
+  sweepContract,
+  bellsContract,
+  racesContract,
+];

@@ -3,7 +3,7 @@ import { audit } from '../../src/audit/audit.ts';
 import { explore } from '../../src/explore/explore.ts';
 import { type Mutant, MUTANTS } from './mutants.ts';
 
-const SEEDS = 150;
+const SEEDS = 80;
 
 /** The first seed under which a mutant breaks what it should; undefined where none does. */
 async function findSeed(mutant: Mutant): Promise<number | undefined> {

@@ -118,14 +118,14 @@ export const CLAIMS: readonly Mutant[] = [
     without: [
       {
         file: 'src/storage/match.ts',
-        find: `m.state = 'ready' and m.intent_kind is null`,
-        replace: `m.state = 'ready'`,
+        find: `m.pool = $1 and m.idle`,
+        replace: `m.pool = $1 and m.state = 'ready'`,
       },
     ],
     bypassed: [
       {
         file: 'src/storage/match.ts',
-        find: `where pool = $1 and state = 'ready' and intent_kind is null`,
+        find: `where pool = $1 and idle`,
         replace: `where pool = $1 and state = 'ready'`,
       },
     ],

@@ -5,13 +5,13 @@ const RULES = 'test/storage/rules';
 const LOOK = 'src/storage/record-look.ts';
 
 /** Where an instance of a launch is given to a machine that waits for one: what is free, and the write itself. */
-const FREE = 'machine_id is null and condemned_at is null and gone_at is null';
+const FREE = 'machine_id is null and condemned_at is null and gone is null';
 const ADOPTION = {
   free: `const ADOPT = \`with free as (
     select id, address, row_number() over (order by id) as n from instance
     where batch_id = $1 and ${FREE}`,
   taken: `from free f join wanting w using (n)
-    where i.id = f.id and ${FREE.replaceAll(/\w+_\w+/g, 'i.$&')}`,
+    where i.id = f.id and ${FREE.replaceAll(/\w+(?= is)/g, 'i.$&')}`,
 };
 
 /** The rules about intents, instances, rings and deadlines: 7 to 9, 12 and 13. */
@@ -187,8 +187,8 @@ export const STATE_RULES: readonly Mutant[] = [
     without: [
       {
         file: 'src/storage/lease-acts.ts',
-        find: `from lease where deadline_at <= $1 and state <> 'ending'`,
-        replace: `from lease where deadline_at <= $1 and state not in ('ending', 'pending')`,
+        find: `from lease where open and deadline_at <= $1 and state <> 'ending'`,
+        replace: `from lease where open and deadline_at <= $1 and state not in ('ending', 'pending')`,
       },
     ],
     killer: {

@@ -72,7 +72,7 @@ test('the fences name exactly the moves of the lifecycle tables', async () => {
       .flatMap(([from, tos]) => tos.map((to) => `${from} ${to}`))
       .toSorted();
   const written = (text: string) =>
-    [...text.matchAll(/\(old\.state = '(\w+)'::text\) AND \(new\.state = '(\w+)'::text\)/g)]
+    [...text.matchAll(/'(\w+)\/(\w+)'::text/g)]
       .map(([, from, to]) => `${from} ${to}`)
       .toSorted();
   expect(rows.map((row) => written(row.text))).toEqual([moves(LEASE_NEXT), moves(NEXT)]);

@@ -22,7 +22,13 @@ export interface FarSide {
 
 /** The cloud itself, as an account that every process reaches. */
 export function createFarSide(world: CloudWorld): FarSide {
-  const far: Far = { world, estate: createEstate(world), requests: 0, inDoubt: new Set() };
+  const far: Far = {
+    world,
+    estate: createEstate(world),
+    requests: 0,
+    inDoubt: new Set(),
+    refused: new Set(),
+  };
   const { instances } = far.estate;
   return {
     instances,
@@ -44,6 +50,8 @@ interface Far {
   requests: number;
   /** Tokens of calls whose answer has not arrived. */
   inDoubt: Set<string>;
+  /** Tokens of launches that were refused. */
+  refused: Set<string>;
 }
 
 function log(
@@ -73,7 +81,7 @@ function receive(far: Far, call: BatchCall): Reply<Look> {
   const { verb, batch } = call;
   const instances = call.members.flatMap((member) => member.instance ?? []);
   const named = { verb, operation: verb, instances, token: batch };
-  const fault = CALL_FAULTS.find((each) => mayMeet(far, call, each) && far.world.isFaulty(each));
+  const fault = meets(far, call);
   if (fault === undefined) {
     execute(far, call, log(far, named));
     return { answer: look(far, call) };
@@ -87,11 +95,18 @@ function receive(far: Far, call: BatchCall): Reply<Look> {
 }
 
 /**
- * A launch that has been executed, or is on its way, is not refused for good under the same token: the cloud answers
- * for the token, not for the request.
+ * What goes wrong with this call, if anything. The cloud answers for a launch's token, not for the request: one that
+ * it has executed, or that is on its way, it does not refuse for good, and one that it has refused stays refused. (A
+ * cloud that does otherwise makes an instance for a batch that is over, which only a sweep finds, and which may take
+ * its pool over the limit until it is gone.)
  */
-function mayMeet(far: Far, call: BatchCall, fault: CallFault): boolean {
-  return fault !== 'refused' || call.verb !== 'launch' || !far.inDoubt.has(call.batch);
+function meets(far: Far, call: BatchCall): CallFault | undefined {
+  if (far.refused.has(call.batch)) return 'refused';
+  const isBound =
+    call.verb === 'launch' && (far.inDoubt.has(call.batch) || far.estate.operations.has(call.batch));
+  const fault = CALL_FAULTS.find((each) => !(isBound && each === 'refused') && far.world.isFaulty(each));
+  if (fault === 'refused' && call.verb === 'launch') far.refused.add(call.batch);
+  return fault;
 }
 
 /** On its way for longer than its sender waited: executed then, unless a replay was faster and the cloud remembers. */

@@ -9,10 +9,10 @@ export const FENCES = [
         hint = 'src/fleet/lifecycle.ts holds the table of legal moves';
     end $$`,
   `create trigger machine_moves before update on machine for each row
-    when (old.state <> new.state and not ((old.state, new.state) in (${lifecycleDdl.machineMoves})))
+    when (old.state <> new.state and old.state || '/' || new.state not in (${lifecycleDdl.machineMoves}))
     execute function drover_refuse()`,
   `create trigger lease_moves before update on lease for each row
-    when (old.state <> new.state and not ((old.state, new.state) in (${lifecycleDdl.leaseMoves})))
+    when (old.state <> new.state and old.state || '/' || new.state not in (${lifecycleDdl.leaseMoves}))
     execute function drover_refuse()`,
   `create function drover_refuse_change() returns trigger language plpgsql as $$
     begin

@@ -244,7 +244,7 @@ function replayContract(given: Given): void {
     on.pass(1000);
     const act = { lane, by: 'lane', now: on.now(), until: on.later(10_000) };
     const due = await on.store.claimLane(act);
-    expect(due.map((each) => each.id).toSorted()).toEqual([batches[0]?.id, batches[1]?.id].toSorted());
+    expect(new Set(due.map((each) => each.id))).toEqual(new Set([batches[0]?.id, batches[1]?.id]));
     expect(due.every((each) => each.token === 2 && each.handle === 'sent')).toBe(true);
     expect(await on.store.claimLane(act)).toEqual([]);
   });

@@ -114,6 +114,17 @@ function wakingContract(given: Given): void {
     expect(jobs(await on.bells(machine.intent ?? ''))).toEqual([`delete.${machine.intent}.0`]);
   });
 
+  it('a batch that failed frees its lane, too', async () => {
+    const on = given();
+    const lane = on.newId();
+    const busy = await on.closed('delete', [await on.deleting()], lane);
+    const next = await on.store.join(on.joinAct(await on.deleting(), 'delete', lane));
+    await on.bells();
+    const act = { batch: busy.id, token: busy.token, failure: 'refused', by: 'lane', now: on.now() };
+    await on.store.failBatch({ ...act, pools: await on.store.pools() });
+    expect(jobs(await on.bells(next.batch?.id ?? ''))).toEqual([`batch.${next.batch?.id}.0`]);
+  });
+
   it('a lane that is free wakes the batch that has been collecting for it', async () => {
     const on = given();
     const lane = on.newId();

@@ -50,31 +50,33 @@ function strayContract(given: Given): void {
     expect(await swept(on, items)).toMatchObject({ condemned: [] });
   });
 
-  it('an instance of a launch that is still going on is left to that launch', async () => {
-    const on = given();
-    const [id = ''] = await on.wished();
-    const batch = await on.closed('launch', [await on.claimed(id, 'provision')]);
-    const stray = `i-${on.newId()}`;
-    await swept(on, [listed(stray, { batch: batch.id })]);
-    on.pass(GRACE_MS);
-    expect(await swept(on, [listed(stray, { batch: batch.id })])).toMatchObject({ condemned: [] });
-    const launched = [{ instance: stray, state: 'running', address: '10.0.0.7' } as const];
-    await on.record(batch, { launched });
-    expect(await on.seen(id)).toMatchObject({ instance: stray, state: 'booting' });
-  });
+  it.each(['its tag names', 'no tag tells of'])(
+    'an instance is left to the launch that %s while that goes on',
+    async (tag) => {
+      const on = given();
+      const [id = ''] = await on.wished();
+      const batch = await on.closed('launch', [await on.claimed(id, 'provision')]);
+      const stray = `i-${on.newId()}`;
+      const item = listed(stray, { batch: tag === 'its tag names' ? batch.id : null });
+      expect(await swept(on, [item])).toEqual({ sighted: 0, condemned: [], lost: [] });
+      on.pass(GRACE_MS);
+      expect(await swept(on, [item])).toEqual({ sighted: 0, condemned: [], lost: [] });
+      expect((await on.store.viewPool(on.name))?.unowned).toBe(0);
+      await on.record(batch, { launched: [{ instance: stray, state: 'running', address: '10.0.0.7' }] });
+      expect(await on.seen(id)).toMatchObject({ instance: stray, state: 'booting' });
+    },
+  );
 
-  it('where a listing does not tell whose an instance is, a launch under way may have made it: it counts once', async () => {
+  it('a stray without a tag is condemned once no launch goes on at its placement', async () => {
     const on = given();
     const [id = ''] = await on.wished();
+    const stray = `i-${on.newId()}`;
+    await swept(on, [listed(stray)]);
     const batch = await on.closed('launch', [await on.claimed(id, 'provision')]);
-    const growing = `i-${on.newId()}`;
-    expect(await swept(on, [listed(growing)])).toMatchObject({ sighted: 0 });
-    expect((await on.store.viewPool(on.name))?.unowned).toBe(0);
     on.pass(GRACE_MS);
-    expect(await swept(on, [listed(growing)])).toMatchObject({ sighted: 0, condemned: [] });
-    const launched = [{ instance: growing, state: 'running', address: '10.0.0.7' } as const];
-    await on.record(batch, { launched });
-    expect(await on.seen(id)).toMatchObject({ instance: growing, state: 'booting' });
+    expect(await swept(on, [listed(stray)])).toMatchObject({ condemned: [] });
+    await on.record(batch, { settled: true });
+    expect(await swept(on, [listed(stray)])).toMatchObject({ condemned: [stray] });
   });
 
   it("a machine's own instance is no stray", async () => {
