@@ -95,10 +95,9 @@ async function leaseMachines({ store }: Storage, count: number): Promise<string[
 async function untilReady({ store }: Pick<Storage, 'store'>, count: number): Promise<void> {
   const deadlineMs = performance.now() + SEED_WITHIN_MS;
   for (;;) {
-    const machines = (await store.viewPool(POOL))?.machines ?? [];
-    if (machines.filter((machine) => machine.state === 'ready').length >= count) return;
-    if (performance.now() > deadlineMs)
-      throw new Error(`only some of ${machines.length} machines became ready`);
+    const ready = (await store.viewPool(POOL))?.resting.length ?? 0;
+    if (ready >= count) return;
+    if (performance.now() > deadlineMs) throw new Error(`only ${ready} of ${count} machines became ready`);
     await sleep(100);
   }
 }

@@ -1,23 +1,26 @@
-import type { MachineState } from './lifecycle.ts';
-import type { Machine, PoolView } from './store.ts';
+import type { IntentKind, MachineState } from './lifecycle.ts';
+import type { PoolView, Resting } from './store.ts';
 
 export type ScalingAction =
   | { kind: 'provision'; placement: string; count: number }
   | { kind: 'unpark'; machine: string; token: number }
   | { kind: 'retire'; machine: string; token: number; reason: string };
 
-/** States from which a machine comes to ready by itself, once its provision or recycle goes on. */
-const ON_THE_WAY: readonly MachineState[] = [
-  'requested',
-  'provisioning',
-  'booting',
-  'resetting',
-  'parked',
-  'released',
-  'stopped',
-  'stopping',
-  'leased',
-];
+/** Machines that come to ready by themselves once their open intent goes on: their intent and state. */
+export const COMING = {
+  intents: ['provision', 'recycle'],
+  states: [
+    'requested',
+    'provisioning',
+    'booting',
+    'resetting',
+    'parked',
+    'released',
+    'stopped',
+    'stopping',
+    'leased',
+  ],
+} as const satisfies { intents: readonly IntentKind[]; states: readonly MachineState[] };
 
 /**
  * What a pool should do now. Machines on their way to ready count as supply, so that one burst is answered once;
@@ -25,34 +28,28 @@ const ON_THE_WAY: readonly MachineState[] = [
  */
 export function planScaling(view: PoolView, now: Date): readonly ScalingAction[] {
   if (view.pool.draining) return [...retireIdle(view, 0, () => true), ...retireParked(view)];
-  const ready = view.machines.filter(isIdle).length;
-  const coming = view.machines.filter(isComing).length;
-  const missing = view.pending + view.pool.minIdle - ready - coming;
+  const ready = view.resting.filter(isIdle).length;
+  const missing = view.pending + view.pool.minIdle - ready - view.coming;
   if (missing > 0) return grow(view, missing, now);
   const idleSince = now.getTime() - view.pool.idleTimeoutMs;
   const spare = Math.max(0, ready - view.pending - view.pool.minIdle);
   return retireIdle(view, ready - spare, (machine) => machine.stateSince.getTime() <= idleSince);
 }
 
-function isIdle(machine: Machine): boolean {
-  return machine.state === 'ready' && machine.intent === null;
+function isIdle(machine: Resting): boolean {
+  return machine.state === 'ready';
 }
 
-function isParked(machine: Machine): boolean {
-  return machine.state === 'parked' && machine.intent === null;
-}
-
-function isComing(machine: Machine): boolean {
-  if (machine.intentKind !== 'provision' && machine.intentKind !== 'recycle') return false;
-  return ON_THE_WAY.includes(machine.state);
+function isParked(machine: Resting): boolean {
+  return machine.state === 'parked';
 }
 
 function grow(view: PoolView, missing: number, now: Date): readonly ScalingAction[] {
-  const woken = view.machines
+  const woken = view.resting
     .filter(isParked)
     .slice(0, missing)
     .map((machine): ScalingAction => ({ kind: 'unpark', machine: machine.id, token: machine.token }));
-  const room = view.pool.max - view.machines.length - view.unowned;
+  const room = view.pool.max - view.machines - view.unowned;
   const count = Math.min(missing - woken.length, room);
   const placement = view.pool.placements.find(
     (each) => (view.coolUntil[each.name]?.getTime() ?? 0) <= now.getTime(),
@@ -65,11 +62,9 @@ function grow(view: PoolView, missing: number, now: Date): readonly ScalingActio
 function retireIdle(
   view: PoolView,
   keep: number,
-  isOld: (machine: Machine) => boolean,
+  isOld: (machine: Resting) => boolean,
 ): readonly ScalingAction[] {
-  const idle = view.machines
-    .filter(isIdle)
-    .toSorted((a, b) => a.stateSince.getTime() - b.stateSince.getTime());
+  const idle = view.resting.filter(isIdle);
   return idle
     .slice(0, Math.max(0, idle.length - keep))
     .filter(isOld)
@@ -77,10 +72,10 @@ function retireIdle(
 }
 
 function retireParked(view: PoolView): readonly ScalingAction[] {
-  return view.machines.filter(isParked).map((machine) => toRetire(view, machine));
+  return view.resting.filter(isParked).map((machine) => toRetire(view, machine));
 }
 
-function toRetire(view: PoolView, machine: Machine): ScalingAction {
+function toRetire(view: PoolView, machine: Resting): ScalingAction {
   const reason = view.pool.draining ? 'pool drained' : 'idle';
   return { kind: 'retire', machine: machine.id, token: machine.token, reason };
 }

@@ -218,11 +218,19 @@ export interface EndLeaseAct {
   now: Date;
 }
 
+/** A machine that waits for somebody who needs it. */
+export type Resting = Pick<Machine, 'id' | 'state' | 'token' | 'stateSince'>;
+
 export interface PoolView {
   pool: Pool;
   /** Changes with every write that could change a plan. */
   version: number;
-  machines: readonly Machine[];
+  /** Living machines: all but those deleted. */
+  machines: number;
+  /** Of these, the ones on their way to ready. */
+  coming: number;
+  /** Of these, the ones ready or parked that no intent is open for: the longest in their state first. */
+  resting: readonly Resting[];
   /** Instances at this pool's placements that no machine owns and that are not gone. */
   unowned: number;
   /** Pending requests that this pool could serve. */
@@ -266,6 +274,19 @@ export interface Ring {
   since: Date;
 }
 
+/** The id of what is rung for: it stays the same whatever is rung or done in between, so pages can go by it. */
+export function ringKey(ring: Ring): string {
+  return ring.machine ?? ring.batch ?? '';
+}
+
+export interface UnattendedAct {
+  now: Date;
+  before: Date;
+  /** The key of the last one on the page before; null for the first page. */
+  after: string | null;
+  limit: number;
+}
+
 export interface ReconcileActs {
   /** Machines past their deadline, the longest overdue first. */
   overdueMachines(act: { now: Date; limit: number }): Promise<readonly Machine[]>;
@@ -274,8 +295,12 @@ export interface ReconcileActs {
    * deadline: retire; for stopping go on to stopped; a member of a batch is given up in the same write.
    */
   recover(act: Act & { seenDeadline: Date }): Promise<Answer>;
-  /** Owed steps and unended batches without a running claim since before `before`: candidates for ringing. */
-  unattended(act: { now: Date; before: Date; limit: number }): Promise<readonly Ring[]>;
+  /**
+   * Owed steps and unended batches without a running claim since before `before`: candidates for ringing. A page of
+   * them in the order of their keys, from the first one beyond `after` (null: from the first of all); one with fewer
+   * than `limit` is the last.
+   */
+  unattended(act: UnattendedAct): Promise<readonly Ring[]>;
   /** Raises the ring and writes the outbox row of a new single job, unless somebody has claimed it meanwhile. */
   ringAgain(act: { ring: Ring; now: Date }): Promise<boolean>;
   /**

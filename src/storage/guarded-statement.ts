@@ -11,8 +11,15 @@ export function collectedAct(database: Database, statement: string): (act: Act) 
   return createCollector<Act, Answer>({
     ...COLLECTED,
     key: (act) => act.machine,
-    run: async (acts) => toAnswers(acts, await database.query(statement, [JSON.stringify(acts)])),
+    run: async (acts) => toAnswers(acts, await database.query(statement, actValues(acts))),
   });
+}
+
+/** The values that `ITEM` reads: acts of one pool share its deadlines, which are long to write and to read. */
+export function actValues(acts: readonly Act[]): [items: string, deadlines: string] {
+  const deadlines = [...new Set(acts.map((act) => act.deadlines))];
+  const items = acts.map((act) => ({ ...act, deadlines: deadlines.indexOf(act.deadlines) }));
+  return [JSON.stringify(items), JSON.stringify(deadlines)];
 }
 
 /** Rows come as the machine's columns and `granted`; a machine without a row was refused and is unknown. */
@@ -32,8 +39,9 @@ export function toAnswers(acts: readonly Act[], rows: readonly Row[]): Map<strin
 
 /** The acts as rows. */
 export const ITEM = `item as materialized (
-    select * from jsonb_to_recordset($1::jsonb) as i (
-      machine uuid, step text, by text, now timestamptz, until timestamptz, token bigint, deadlines jsonb)
+    select i.machine, i.step, i.by, i.now, i.until, i.token, $2::jsonb -> i.deadlines as deadlines
+    from jsonb_to_recordset($1::jsonb) as i (
+      machine uuid, step text, by text, now timestamptz, until timestamptz, token bigint, deadlines integer)
   )`;
 
 /**

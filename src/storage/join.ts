@@ -50,7 +50,7 @@ async function joinGroup(
       const batch = await openBatch(sql, left);
       const taken = left.slice(0, batch.room);
       let { opened } = batch;
-      for (const row of await sql.query(JOIN, [JSON.stringify(taken), batch.id])) {
+      for (const row of await sql.query(JOIN, [JSON.stringify(taken.map(toItem)), batch.id])) {
         const machine = toMachine(row);
         const granted = row['granted'] === true;
         joined.set(
@@ -65,6 +65,10 @@ async function joinGroup(
       left = left.slice(batch.room);
     }
   });
+}
+
+function toItem({ machine, token, by, now, verb }: JoinAct) {
+  return { machine, token, by, now, verb };
 }
 
 interface OpenBatch {

@@ -8,8 +8,8 @@ export interface LeaseWaits {
 /** Hears of leases that changed; a notification may be lost, so whoever waits also looks. */
 export function createLeaseWaits(listener: Pick<Listener, 'on'>, now: () => Date): LeaseWaits {
   const waiting = new Map<string, Set<() => void>>();
-  listener.on('drover_lease', (lease) => {
-    for (const wake of waiting.get(lease) ?? []) wake();
+  listener.on('drover_lease', (leases) => {
+    for (const lease of leases.split(' ')) for (const wake of waiting.get(lease) ?? []) wake();
   });
   return {
     until: (lease, deadline, signal) =>

@@ -30,9 +30,11 @@ const TAKE = `select o.*, m.state, m.intent_kind, m.intent_id as machine_intent
 /** A flow whose intent has been replaced or done meanwhile needs no publishing: its successor has its own row. */
 function toBell(row: Row): Bell | undefined {
   const id = row['id'] as number;
-  switch (row['kind'] as Bell['kind']) {
+  const kind = row['kind'] as Bell['kind'];
+  switch (kind) {
     case 'wake':
-      return { id, kind: 'wake', job: row['job'] as string, tries: row['tries'] as number };
+    case 'done':
+      return { id, kind, job: row['job'] as string, tries: row['tries'] as number };
     case 'batch':
       return { id, kind: 'batch', batch: row['batch_id'] as string, ring: row['ring'] as number };
     case 'flow':

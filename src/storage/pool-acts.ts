@@ -1,9 +1,10 @@
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
+import type { MachineState } from '../fleet/lifecycle.ts';
 import type { Pool } from '../fleet/pool.ts';
+import { COMING } from '../fleet/scaling.ts';
 import type { PoolActs, PoolView, ProvisionAct } from '../fleet/store.ts';
 import { type Database, fromUnitOfWork, type Sql } from './database.ts';
 import { PoolEntity } from './entities.ts';
-import { machineColumns, toMachine } from './rows.ts';
 
 /** `fork` hands out a unit of work of its own: one for each act. */
 export function createPoolActs(database: Database, fork: () => EntityManager): PoolActs {
@@ -67,12 +68,9 @@ function toSpec(pool: Pool, row: PoolRow | undefined): Record<string, unknown> {
 }
 
 async function viewPool(sql: Sql, name: string): Promise<PoolView | undefined> {
-  const [row] = await sql.query(VIEW, [name]);
+  const [row] = await sql.query(VIEW, [name, COMING.intents, COMING.states]);
   if (row === undefined) return undefined;
-  const machines = await sql.query(
-    `select ${machineColumns('m')} from machine m where m.pool = $1 and m.live order by m.state_since, m.id`,
-    [name],
-  );
+  const resting = await sql.query(RESTING, [name]);
   const cooling = await sql.query(
     `select name, cool_until from placement where pool = $1 and cool_until is not null`,
     [name],
@@ -80,7 +78,14 @@ async function viewPool(sql: Sql, name: string): Promise<PoolView | undefined> {
   return {
     pool: toPool(row as unknown as PoolRow),
     version: row['version'] as number,
-    machines: machines.map(toMachine),
+    machines: row['machines'] as number,
+    coming: row['coming'] as number,
+    resting: resting.map((each) => ({
+      id: each['id'] as string,
+      state: each['state'] as MachineState,
+      token: each['token'] as number,
+      stateSince: each['state_since'] as Date,
+    })),
     unowned: row['unowned'] as number,
     pending: row['pending'] as number,
     coolUntil: Object.fromEntries(
@@ -91,8 +96,17 @@ async function viewPool(sql: Sql, name: string): Promise<PoolView | undefined> {
 
 const VIEW = `select p.name, p.spec, p.owner, p.draining, p.version,
     (select count(*)::integer from instance i where i.pool = p.name and i.machine_id is null and i.gone_at is null) as unowned,
-    (select count(*)::integer from lease l where l.pending and p.name = any(l.pools)) as pending
-  from pool p where p.name = $1`;
+    (select count(*)::integer from lease l where l.pending and p.name = any(l.pools)) as pending,
+    m.machines, m.coming
+  from pool p, (
+    select count(*)::integer as machines,
+      count(*) filter (where intent_kind = any($2::text[]) and state = any($3::text[]))::integer as coming
+    from machine where pool = $1 and live
+  ) m
+  where p.name = $1`;
+
+const RESTING = `select id, state, token, state_since from machine
+  where pool = $1 and live and intent_id is null and state in ('ready', 'parked') order by state_since, id`;
 
 async function provision(sql: Sql, act: ProvisionAct): Promise<readonly string[]> {
   const values = [act.pool.name, act.version, act.placement, act.count, act.reason, act.now, act.by];

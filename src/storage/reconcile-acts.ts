@@ -10,9 +10,8 @@ export function createReconcileActs(database: Database): ReconcileActs {
     overdueMachines: async (act) => (await database.query(OVERDUE, [act.now, act.limit])).map(toMachine),
     recover: createRecover(database),
     unattended: async (act) => {
-      const steps = await database.query(UNATTENDED_STEPS, [act.now, act.before, act.limit]);
-      const batches = await database.query(UNATTENDED_BATCHES, [act.now, act.before, act.limit]);
-      return [...steps, ...batches].map(toRing);
+      const rows = await database.query(UNATTENDED, [act.now, act.before, act.limit, act.after ?? '']);
+      return rows.map(toRing);
     },
     ringAgain: (act) => ringAgain(database, act),
     sweep: createSweep(database),
@@ -26,15 +25,20 @@ const UNATTENDED_STEPS = `select 'step' as kind, id as machine, null as batch, p
     greatest(changed_at, coalesce(claimed_until, changed_at)) as since
   from machine
   where live and owed is not null and batch_id is null and (claimed_until is null or claimed_until <= $1) and changed_at <= $2
-    and (rung_at is null or rung_at <= $2)
-  order by changed_at limit $3`;
+    and (rung_at is null or rung_at <= $2)`;
 
 const UNATTENDED_BATCHES = `select 'batch' as kind, null as machine, id as batch, '' as pool, null as intent, null as step, ring,
     greatest(changed_at, close_at, coalesce(claimed_until, changed_at), coalesce(look_at, changed_at)) as since
   from batch
   where ended_at is null and (claimed_until is null or claimed_until <= $1)
-    and greatest(changed_at, close_at, coalesce(look_at, changed_at)) <= $2 and (rung_at is null or rung_at <= $2)
-  order by opened_at limit $3`;
+    and greatest(changed_at, close_at, coalesce(look_at, changed_at)) <= $2 and (rung_at is null or rung_at <= $2)`;
+
+/**
+ * Pages go by the id as text: going by the id itself, the planner may walk the key of every machine there ever was in
+ * place of the index of the live ones.
+ */
+const UNATTENDED = `select * from (${UNATTENDED_STEPS} union all ${UNATTENDED_BATCHES}) owed
+  where coalesce(machine, batch)::text collate "C" > $4 order by coalesce(machine, batch)::text collate "C" limit $3`;
 
 function toRing(row: Row): Ring {
   return {

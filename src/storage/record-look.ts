@@ -3,7 +3,7 @@ import type { Batch, BatchActs } from '../fleet/store.ts';
 import { condemn } from './condemn.ts';
 import type { Database, Sql } from './database.ts';
 import { toBatch } from './rows.ts';
-import { type DoneMember, failMembers, finishMembers } from './settle-members.ts';
+import { DONE_STATE, type DoneMember, failMembers, finishMembers } from './settle-members.ts';
 
 type RecordAct = Parameters<BatchActs['recordLook']>[0];
 type Recorded = Awaited<ReturnType<BatchActs['recordLook']>>;
@@ -134,13 +134,15 @@ interface Sorted {
 function sortOutcomes(from: { batch: Batch; instances: Map<string, Pending>; act: RecordAct }): Sorted {
   const { look, pools } = from.act;
   const deadlines = new Map(pools.map((pool) => [pool.name, pool.deadlines]));
+  const next = DONE_STATE[from.batch.verb];
   const sorted: Sorted = { done: [], failed: [] };
   for (const [machine, { instance, pool }] of from.instances) {
     const progress =
       from.batch.verb === 'launch' ? launchProgress(look, instance) : actProgress(look, instance);
     if (progress.state === 'failed') sorted.failed.push({ machine, failure: progress.failure });
     if (progress.state === 'done') {
-      sorted.done.push({ machine, address: progress.address, deadlines: deadlines.get(pool) ?? {} });
+      const deadlineMs = deadlines.get(pool)?.[next] ?? null;
+      sorted.done.push({ machine, address: progress.address, deadlineMs });
     }
   }
   return sorted;

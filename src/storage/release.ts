@@ -1,7 +1,7 @@
 import type { Act, Answer } from '../fleet/store.ts';
 import { createCollector } from './collector.ts';
 import type { Database, Sql } from './database.ts';
-import { ANSWERS, COLLECTED, ITEM, LOCKED, toAnswers } from './guarded-statement.ts';
+import { actValues, ANSWERS, COLLECTED, ITEM, LOCKED, toAnswers } from './guarded-statement.ts';
 import { deadlineSql, machineColumns } from './rows.ts';
 
 /**
@@ -27,16 +27,16 @@ async function releaseAside(database: Database, act: Act): Promise<Answer> {
     const answers = toAnswers([act], await release(sql, [act], ['park', 'quarantine']));
     const released = answers.get(act.machine) ?? { granted: false, machine: undefined };
     if (!released.granted) return released;
-    return toAnswers([act], await sql.query(SET_ASIDE, [JSON.stringify([act])])).get(act.machine) ?? released;
+    return toAnswers([act], await sql.query(SET_ASIDE, actValues([act]))).get(act.machine) ?? released;
   });
 }
 
 function release(sql: Sql, acts: readonly Act[], kinds: readonly string[]): ReturnType<Sql['query']> {
-  return sql.query(RELEASE, [JSON.stringify(acts), kinds]);
+  return sql.query(RELEASE, [...actValues(acts), kinds]);
 }
 
 const RELEASE = `with ${ITEM}, ${LOCKED},
-  can as materialized (select * from old where state = 'stopped' and intent_kind = any($2::text[])),
+  can as materialized (select * from old where state = 'stopped' and intent_kind = any($3::text[])),
   ended as (
     update lease l set state = l.outcome, ended_at = c.now, deadline_at = null, changed_at = c.now
     from can c where l.id = c.lease_id and l.state = 'ending'

@@ -1,5 +1,4 @@
 import type { MachineState } from '../fleet/lifecycle.ts';
-import type { Pool } from '../fleet/pool.ts';
 import type { Verb } from '../fleet/provider.ts';
 import type { Batch } from '../fleet/store.ts';
 import type { Sql } from './database.ts';
@@ -16,7 +15,8 @@ export const DONE_STATE = {
 export interface DoneMember {
   machine: string;
   address: string | null;
-  deadlines: Pool['deadlines'];
+  /** How long the state it goes to may last; null where nothing bounds it. */
+  deadlineMs: number | null;
 }
 
 interface Settling {
@@ -27,7 +27,7 @@ interface Settling {
 
 /**
  * Writes the outcome of members whose act is done, each under the token it joined with: the end of its step, and a
- * wake for the jobs that wait for it. Members given up meanwhile are left as they are.
+ * bell for the jobs that wait for it. Members given up meanwhile are left as they are.
  */
 export async function finishMembers(
   sql: Sql,
@@ -46,10 +46,10 @@ export async function finishMembers(
 }
 
 const FINISH = `with item as materialized (
-    select * from jsonb_to_recordset($1::jsonb) as i (machine uuid, address text, deadlines jsonb)
+    select * from jsonb_to_recordset($1::jsonb) as i (machine uuid, address text, "deadlineMs" double precision)
   ),
   old as materialized (
-    select m.*, i.address as told, i.deadlines from item i join machine m on m.id = i.machine
+    select m.*, i.address as told, i."deadlineMs" as deadline_ms from item i join machine m on m.id = i.machine
       join batch_member b on b.batch_id = $2 and b.machine_id = m.id
     where m.batch_id = $2 and m.token = b.token and b.state = 'pending'
   ),
@@ -57,7 +57,7 @@ const FINISH = `with item as materialized (
     update machine m set state = $4::text, batch_id = null, claimed_until = null, claimed_by = null,
       state_since = case when m.state = $4::text then m.state_since else $5::timestamptz end,
       deadline_at = case when m.state = $4::text then m.deadline_at
-        else $5::timestamptz + (o.deadlines ->> $4::text)::double precision * interval '1 millisecond' end,
+        else $5::timestamptz + o.deadline_ms * interval '1 millisecond' end,
       clean = m.clean or $3::text in ('launch', 'reset'), halted = $3::text = 'stop',
       address = coalesce(o.told, m.address), failures = 0, failure = null, ring = 0,
       intent_id = case when $3::text = 'delete' then null else m.intent_id end,
@@ -75,7 +75,7 @@ const FINISH = `with item as materialized (
   ),
   settled as (update batch_member b set state = 'done' from upd u where b.batch_id = $2 and b.machine_id = u.id)
   insert into outbox (kind, job, due_at)
-    select 'wake', job, $5 from (
+    select case $3::text when 'delete' then 'done' else 'wake' end, job, $5 from (
       select o.claimed_by as job from old o
       union select o.owed || '.' || o.intent_id || '.0' from old o
     ) jobs where job is not null`;

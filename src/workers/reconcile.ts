@@ -1,10 +1,12 @@
 import { matchPool } from '../fleet/leasing.ts';
 import type { Pool } from '../fleet/pool.ts';
 import type { Outcome, Ports, ReconcileJob, Worker } from '../fleet/ports.ts';
-import type { Ring } from '../fleet/store.ts';
+import { type Ring, ringKey } from '../fleet/store.ts';
 
-/** How much one round does of each kind; what is left over is the next round's. */
+/** How much one round does of each kind, or at once; what is left over is the next round's. */
 const LIMIT = 500;
+/** How many pages of owed steps one round looks at: a hundred thousand of them. */
+const PAGES = 200;
 const PURGE_EVERY_ROUNDS = 60;
 
 /**
@@ -18,7 +20,7 @@ export const reconcile: Worker<ReconcileJob> = async (ports, job, signal) => {
   const parts: (() => Promise<void>)[] = [
     () => recoverMachines(ports, pools),
     () => expireLeases(ports),
-    () => ringOwed(ports),
+    () => ringOwed(ports, job.round),
     () => matchAll(ports, pools),
     ...(job.round % sweepEvery === 0 ? pools.map((pool) => () => sweepPool(ports, pool, signal)) : []),
     ...(job.round % PURGE_EVERY_ROUNDS === 0 ? [() => purge(ports)] : []),
@@ -64,10 +66,38 @@ async function expireLeases(ports: Ports): Promise<void> {
     ports.log.warn({ lease: lease.id, reason: lease.reason }, 'ended an overdue lease');
 }
 
-/** Whatever Redis forgot: a step that is owed, or a batch under way, and no job that will see to it. */
-async function ringOwed(ports: Ports): Promise<void> {
-  const now = ports.clock.now();
-  const owed = await ports.store.unattended({ now, before: now, limit: LIMIT });
+/**
+ * Whatever Redis forgot: a step that is owed, or a batch under way, and no job that will see to it. Most of what is
+ * owed has its job, which only Redis can tell: a round that did not look at all of it would pass over what was lost.
+ */
+async function ringOwed(ports: Ports, round: number): Promise<void> {
+  const before = ports.clock.now();
+  let after: string | null = null;
+  for (let page = 1; page <= PAGES; page += 1) {
+    const now = ports.clock.now();
+    const owed: readonly Ring[] = await ports.store.unattended({ now, before, after, limit: LIMIT });
+    await ringPage(ports, owed, { now, page });
+    const last = owed.at(-1);
+    if (last === undefined || owed.length < LIMIT) return;
+    const [key, leap] = [ringKey(last), page === PAGES / 2 ? leapOf(round) : ''];
+    after = key > leap ? key : leap;
+  }
+}
+
+/**
+ * Where the second half of a round's pages goes on. Where more is owed than one round can look at, the next rounds
+ * leap to each place in turn that an id, a random UUID, may begin with: nothing is passed over for ever.
+ */
+function leapOf(round: number): string {
+  return (round % 256).toString(16).padStart(2, '0');
+}
+
+/** Tells what it saw of every step without a job; of those with one, which may be thousands, only what is first. */
+async function ringPage(
+  ports: Ports,
+  owed: readonly Ring[],
+  { now, page }: { now: Date; page: number },
+): Promise<void> {
   const live = await ports.jobs.live(owed.flatMap(jobsOf));
   const graceMs = ports.settings.reconcileMs / 2;
   const seen: Parameters<Ports['witness']>[0][] = [];
@@ -75,7 +105,7 @@ async function ringOwed(ports: Ports): Promise<void> {
     const isLive = jobsOf(ring).some((job) => live.has(job.id));
     const isOld = now.getTime() - ring.since.getTime() >= graceMs;
     const rung = !isLive && isOld && (await ports.store.ringAgain({ ring, now }));
-    seen.push({ at: now, ring, live: isLive, rung });
+    if (!isLive || page === 1) seen.push({ at: now, ring, live: isLive, rung });
   }
   await Promise.all(seen.map(ports.witness));
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { IntentKind, MachineState } from '../../src/fleet/lifecycle.ts';
 import type { Pool } from '../../src/fleet/pool.ts';
-import { planScaling, type ScalingAction } from '../../src/fleet/scaling.ts';
+import { COMING, planScaling, type ScalingAction } from '../../src/fleet/scaling.ts';
 import type { Machine, PoolView } from '../../src/fleet/store.ts';
 import { aPool } from '../support/pools.ts';
 
@@ -38,11 +38,28 @@ interface Case {
   coolUntil?: Record<string, Date>;
 }
 
+/** What a view tells of machines, by the same rules as stores tell it. */
+function standing(machines: readonly Machine[]): Pick<PoolView, 'machines' | 'coming' | 'resting'> {
+  const intents: readonly (IntentKind | null)[] = COMING.intents;
+  const states: readonly MachineState[] = COMING.states;
+  const coming = machines.filter(
+    (machine) => intents.includes(machine.intentKind) && states.includes(machine.state),
+  );
+  const resting = machines.filter(
+    ({ intent, state }) => intent === null && (state === 'ready' || state === 'parked'),
+  );
+  return {
+    machines: machines.length,
+    coming: coming.length,
+    resting: resting.toSorted((a, b) => a.stateSince.getTime() - b.stateSince.getTime()),
+  };
+}
+
 function plan(given: Case): readonly ScalingAction[] {
   const view: PoolView = {
     pool: aPool({ idleTimeoutMs: IDLE_MS, ...given.pool }),
     version: 1,
-    machines: (given.machines ?? []).map(aMachine),
+    ...standing((given.machines ?? []).map(aMachine)),
     unowned: given.unowned ?? 0,
     pending: given.pending ?? 0,
     coolUntil: given.coolUntil ?? {},

@@ -72,9 +72,7 @@ test('the fences name exactly the moves of the lifecycle tables', async () => {
       .flatMap(([from, tos]) => tos.map((to) => `${from} ${to}`))
       .toSorted();
   const written = (text: string) =>
-    [...text.matchAll(/'(\w+)\/(\w+)'::text/g)]
-      .map(([, from, to]) => `${from} ${to}`)
-      .toSorted();
+    [...text.matchAll(/'(\w+)\/(\w+)'::text/g)].map(([, from, to]) => `${from} ${to}`).toSorted();
   expect(rows.map((row) => written(row.text))).toEqual([moves(LEASE_NEXT), moves(NEXT)]);
   const { rows: slots } = await client.query(
     `select generation_expression as text from information_schema.columns where table_name = 'machine' and column_name = 'slot'`,

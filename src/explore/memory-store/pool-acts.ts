@@ -1,4 +1,5 @@
 import type { Pool } from '../../fleet/pool.ts';
+import { COMING } from '../../fleet/scaling.ts';
 import type { PoolActs, PoolView, ProvisionAct } from '../../fleet/store.ts';
 import { ringFlow } from './bells.ts';
 import { NEWBORN } from './condemn.ts';
@@ -48,19 +49,29 @@ function withRetired(pool: Pool, row: PoolRow | undefined): Pool {
 function viewPool(tables: Tables, name: string): PoolView | undefined {
   const row = tables.pools.get(name);
   if (row === undefined) return undefined;
+  const machines = tables.machines
+    .where((each) => each.pool === name && each.state !== 'deleted')
+    .toSorted(byOrder((each) => [each.stateSince.getTime()]));
   const cooling = tables.placements.where((each) => each.pool === name);
   return {
     pool: row.pool,
     version: row.version,
-    machines: tables.machines
-      .where((each) => each.pool === name && each.state !== 'deleted')
-      .toSorted(byOrder((each) => [each.stateSince.getTime()])),
+    machines: machines.length,
+    coming: machines.filter(isComing).length,
+    resting: machines
+      .filter((each) => each.intent === null && (each.state === 'ready' || each.state === 'parked'))
+      .map(({ id, state, token, stateSince }) => ({ id, state, token, stateSince })),
     unowned: unowned(tables, name),
     pending: tables.leases.where((each) => each.state === 'pending' && each.pools.includes(name)).length,
     coolUntil: Object.fromEntries(
       cooling.flatMap((each) => (each.coolUntil === null ? [] : [[each.name, each.coolUntil]])),
     ),
   };
+}
+
+function isComing({ intentKind, state }: MachineRow): boolean {
+  const { intents, states }: { intents: readonly (string | null)[]; states: readonly string[] } = COMING;
+  return intents.includes(intentKind) && states.includes(state);
 }
 
 function unowned(tables: Tables, pool: string): number {

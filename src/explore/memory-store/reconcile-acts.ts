@@ -1,4 +1,4 @@
-import type { ReconcileActs, Ring } from '../../fleet/store.ts';
+import { type ReconcileActs, type Ring, ringKey, type UnattendedAct } from '../../fleet/store.ts';
 import { ring as ringBell } from './bells.ts';
 import { byOrder, isFree, isPast, latestOf } from './due.ts';
 import { atomic, type Memory } from './memory.ts';
@@ -24,24 +24,19 @@ export function createReconcileActs(memory: Memory): ReconcileActs {
   };
 }
 
-interface Looking {
-  now: Date;
-  before: Date;
-  limit: number;
-}
-
-function unattended({ tables }: Memory, act: Looking): readonly Ring[] {
+function unattended({ tables }: Memory, act: UnattendedAct): readonly Ring[] {
   const steps = tables.machines
     .where((each) => each.owed !== null && each.batch === null && each.changedAt <= act.before)
-    .filter((each) => isFree(each.claimedUntil, act.now) && isFree(each.rungAt, act.before))
-    .toSorted(byOrder((each) => [each.changedAt.getTime()]));
+    .filter((each) => isFree(each.claimedUntil, act.now) && isFree(each.rungAt, act.before));
   const batches = tables.batches
     .where(
       (each) => each.endedAt === null && latestOf(each.changedAt, each.closeAt, each.lookAt) <= act.before,
     )
-    .filter((each) => isFree(each.claimedUntil, act.now) && isFree(each.rungAt, act.before))
-    .toSorted(byOrder((each) => [each.openedAt.getTime()]));
-  return [...steps.slice(0, act.limit).map(toStepRing), ...batches.slice(0, act.limit).map(toBatchRing)];
+    .filter((each) => isFree(each.claimedUntil, act.now) && isFree(each.rungAt, act.before));
+  return [...steps.map(toStepRing), ...batches.map(toBatchRing)]
+    .filter((ring) => ringKey(ring) > (act.after ?? ''))
+    .toSorted((a, b) => (ringKey(a) < ringKey(b) ? -1 : 1))
+    .slice(0, act.limit);
 }
 
 function toStepRing(row: MachineRow): Ring {

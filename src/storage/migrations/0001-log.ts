@@ -58,8 +58,10 @@ export const LOG = [
           select 'lease', n.id::text, n.machine_id, n.pool, o.state, n.state, n.id, n.outcome, n.deadline_at, n.changed_at
           from new_rows n join old_rows o on o.id = n.id
           where (o.state, o.deadline_at) is distinct from (n.state, n.deadline_at);
-        perform pg_notify('drover_lease', n.id::text) from new_rows n join old_rows o on o.id = n.id
-          where o.state <> n.state;
+        -- Many to a notification, which takes less than 8000 bytes: each one is work for every listener.
+        perform pg_notify('drover_lease', string_agg(id::text, ' ')) from (
+          select n.id, row_number() over () / 200 as part from new_rows n join old_rows o on o.id = n.id
+            where o.state <> n.state) changed group by part;
       end if;
       return null;
     end $$`,

@@ -8,6 +8,8 @@ import type { Act, Batch, Machine, Store } from '../../../src/fleet/store.ts';
 export interface StoreUnderTest {
   store: Store;
   outbox: Outbox;
+  /** A pool's machines that are not deleted. */
+  living(pool: string): Promise<readonly Machine[]>;
   /** A UUID. */
   newId(): string;
   close(): Promise<void>;
@@ -60,6 +62,7 @@ export function createDriver(under: StoreUnderTest) {
   return {
     ...ways,
     ...{ store, outbox, newId, name, placement, now, later, act, seen, apply },
+    living: () => under.living(name),
     /** Owners of this test's alone: what others hold does not count in their turn. */
     ...{ ada: `ada-${name}`, grace: `grace-${name}`, linus: `linus-${name}` },
     /** Lets time pass. */

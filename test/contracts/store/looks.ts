@@ -112,7 +112,7 @@ function surplusContract(given: Given): void {
     expect(await on.record(batch, { launched })).toMatchObject({ ended: true });
     const view = await on.store.viewPool(on.name);
     expect(view?.unowned).toBe(0);
-    const undertaker = view?.machines.find((machine) => machine.id !== machines[0]);
+    const undertaker = (await on.living()).find((machine) => machine.id !== machines[0]);
     expect(undertaker).toMatchObject({
       ...{
         state: 'provisioning',
@@ -149,7 +149,7 @@ function surplusContract(given: Given): void {
     const claimed = { ...batch, token: batch.token + 1 };
     const launched = [running(`i-1-${batch.id}`), running(`i-2-${batch.id}`)];
     await on.record(claimed, { launched });
-    expect((await on.store.viewPool(on.name))?.machines).toHaveLength(2);
+    expect(await on.living()).toHaveLength(2);
     const buried = await on.seen(machines[0] ?? '');
     expect(buried).toMatchObject({
       state: 'deleting',
@@ -232,7 +232,7 @@ function outcomeContract(given: Given): void {
       batch: null,
       deadlineAt: null,
     });
-    expect((await on.store.viewPool(on.name))?.machines).toEqual([]);
+    expect(await on.living()).toEqual([]);
     expect((await on.store.viewPool(on.name))?.unowned).toBe(0);
   });
 

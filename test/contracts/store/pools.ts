@@ -47,15 +47,29 @@ function applyContract(given: Given): void {
     expect(await on.store.pool(on.name)).toMatchObject({ retiredPlacements: [] });
   });
 
-  it("a view shows a pool's living machines, the longest in their state first, and who waits for them", async () => {
+  it('a view counts living machines and those on their way, and names who rests, the longest first', async () => {
     const on = given();
-    const [older] = await on.ready();
+    const [older = ''] = await on.ready();
     on.pass(10);
-    const [younger] = await on.booting();
+    const [younger = ''] = await on.ready();
+    await on.booting();
+    const [retired = ''] = await on.ready();
+    await on.intend(retired, 'retire');
     await on.request();
     const view = await on.store.viewPool(on.name);
-    expect(view).toMatchObject({ pending: 1, unowned: 0, coolUntil: {} });
-    expect(view?.machines.map((machine) => machine.id)).toEqual([older, younger]);
+    expect(view).toMatchObject({ pending: 1, unowned: 0, coolUntil: {}, machines: 4, coming: 1 });
+    const { token, stateSince } = await on.seen(older);
+    expect(view?.resting[0]).toEqual({ id: older, state: 'ready', token, stateSince });
+    expect(view?.resting.map((machine) => machine.id)).toEqual([older, younger]);
+  });
+
+  it('a machine counts as on its way in exactly the states and intents that lead to ready', async () => {
+    const on = given();
+    const states = ['ending', 'stopping', 'stopped', 'released', 'resetting'] as const;
+    for (const [before, state] of states.entries()) {
+      await on.after(state);
+      expect([state, (await on.store.viewPool(on.name))?.coming]).toEqual([state, before + 1]);
+    }
   });
 }
 

@@ -176,8 +176,8 @@ function batchRaces(given: Given): void {
     const launched = [running(`i-1-${batch.id}`), running(`i-2-${batch.id}`)];
     const recorded = await atOnce(() => on.record(batch, { launched }));
     expect(recorded.filter((each) => each.recorded)).toHaveLength(1);
-    const view = await on.store.viewPool(on.name);
-    expect(view?.machines.map((machine) => machine.state).toSorted()).toEqual(['booting', 'provisioning']);
+    const living = await on.living();
+    expect(living.map((machine) => machine.state).toSorted()).toEqual(['booting', 'provisioning']);
   });
 
   it("of a recovery and a member's outcome one decides", async () => {
@@ -264,6 +264,6 @@ function leaseRaces(given: Given): void {
     await on.apply({ max: 4 });
     const wishes = (await atOnce(() => on.wished(3))).flat();
     expect(wishes.length).toBeLessThanOrEqual(4);
-    expect((await on.store.viewPool(on.name))?.machines).toHaveLength(wishes.length);
+    expect(await on.living()).toHaveLength(wishes.length);
   });
 }

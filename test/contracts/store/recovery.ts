@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Ring } from '../../../src/fleet/store.ts';
+import { type Ring, ringKey } from '../../../src/fleet/store.ts';
 import { DEADLINES, type Driver, everyone } from './driver.ts';
 
 type Given = () => Driver;
@@ -172,15 +172,15 @@ function statesContract(given: Given): void {
 }
 
 function ringingContract(given: Given): void {
+  const page = (on: Driver, which: { after: string | null; limit: number }): Promise<readonly Ring[]> =>
+    on.store.unattended({ now: on.now(), before: on.now(), ...which });
   const unattended = async (on: Driver): Promise<Ring[]> => {
-    const rings = await on.store.unattended({ now: on.now(), before: on.now(), limit: 10_000 });
+    const rings = await page(on, { after: null, limit: 10_000 });
     const lanes = new Set(await batchesOf(on));
     return rings.filter((ring) => ring.pool === on.name || lanes.has(ring.batch ?? ''));
   };
-  const batchesOf = async (on: Driver): Promise<string[]> => {
-    const view = await on.store.viewPool(on.name);
-    return (view?.machines ?? []).flatMap((machine) => machine.batch ?? []);
-  };
+  const batchesOf = async (on: Driver): Promise<string[]> =>
+    (await on.living()).flatMap((machine) => machine.batch ?? []);
 
   it('an owed step that nobody has claimed is unattended', async () => {
     const on = given();
@@ -192,6 +192,26 @@ function ringingContract(given: Given): void {
         since: on.now(),
       },
     ]);
+  });
+
+  it('the unattended come page by page, each of them once, although each page is rung before the next', async () => {
+    const on = given();
+    await on.wished(5);
+    const [joined = ''] = await on.wished();
+    await on.store.join(on.joinAct(await on.claimed(joined, 'provision'), 'launch', on.newId()));
+    const whole = await page(on, { after: null, limit: 10_000 });
+    const kinds = (await unattended(on)).map((ring) => ring.kind);
+    expect(kinds.toSorted()).toEqual(['batch', 'step', 'step', 'step', 'step', 'step']);
+    const paged: Ring[] = [];
+    for (let full = 0; full <= whole.length / 3; full += 1) {
+      const last = paged.at(-1);
+      const rings = await page(on, { after: last === undefined ? null : ringKey(last), limit: 3 });
+      expect(rings).toHaveLength(Math.min(3, whole.length - full * 3));
+      for (const ring of rings) if (ring.pool === on.name) await on.store.ringAgain({ ring, now: on.now() });
+      paged.push(...rings);
+    }
+    expect(paged).toEqual(whole);
+    expect(paged.map(ringKey)).toEqual(paged.map(ringKey).toSorted());
   });
 
   it('a claimed step is attended until its claim has run out', async () => {

@@ -34,7 +34,7 @@ function strayContract(given: Given): void {
     expect(await swept(on, [listed(stray)])).toEqual({ sighted: 0, condemned: [stray], lost: [] });
     const view = await on.store.viewPool(on.name);
     expect(view?.unowned).toBe(0);
-    expect(view?.machines).toMatchObject([{ instance: stray, state: 'provisioning', owed: 'delete' }]);
+    expect(await on.living()).toMatchObject([{ instance: stray, state: 'provisioning', owed: 'delete' }]);
     expect(await swept(on, [listed(stray)])).toEqual({ sighted: 0, condemned: [], lost: [] });
   });
 

@@ -59,7 +59,7 @@ test('rule 9: a step whose claim is running is not rung', async () => {
 /** What reconcile would ring at that moment. */
 async function findRing(of: { machine?: string; batch?: string }, seconds: number): Promise<Ring> {
   const now = fleet.at(seconds);
-  const rings = await fleet.store.unattended({ now, before: now, limit: 1000 });
+  const rings = await fleet.store.unattended({ now, before: now, after: null, limit: 1000 });
   const found = rings.find(
     (ring) => ring.machine === (of.machine ?? null) && ring.batch === (of.batch ?? null),
   );
