@@ -13,14 +13,6 @@ const WITHOUT_SERVERS = [
   'whatif',
 ];
 
-/**
- * Written, and not yet shown to pass three times in a row on an idle machine: they join the suite once they have been.
- * Until then take a name off this list to run it.
- */
-const NOT_YET_PROVEN = ['interrupt', 'killed-workers', 'readme', 'seed-scenario'].map(
-  (journey) => `test/journeys/${journey}.test.ts`,
-);
-
 const bare = WITHOUT_SERVERS.map((folder) => `test/${folder}/**/*.test.ts`);
 
 export default defineConfig({
@@ -41,7 +33,7 @@ export default defineConfig({
         test: {
           name: 'served',
           include: ['test/**/*.test.ts'],
-          exclude: [...bare, ...NOT_YET_PROVEN],
+          exclude: bare,
           setupFiles: ['test/support/leak-watch.ts'],
           globalSetup: ['test/support/served-run.ts'],
         },

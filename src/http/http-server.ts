@@ -10,6 +10,7 @@ import { addFleetRoutes } from './fleet-routes.ts';
 import { addHealthRoutes, type ReadinessChecks } from './health-routes.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
 import type { LeaseWaits } from './lease-wait.ts';
+import { createOrderlyClose, type OrderlyClose } from './orderly-close.ts';
 import { addPages } from './pages.ts';
 import { createSessions } from './sessions.ts';
 import type { Views } from '../fleet/views.ts';
@@ -62,7 +63,7 @@ export interface HttpServer {
   listen(): Promise<string>;
   /**
    * Takes no more requests, ends long polls at once with their lease as it is, and lets the rest finish within
-   * `stopTimeoutMs`. Fine before `listen` and twice.
+   * `stopTimeoutMs`, also what a client that has gone away began. Fine before `listen` and twice.
    */
   stop(): Promise<void>;
   /** `http://HOST:PORT`. Throws before `listen` has resolved. */
@@ -72,7 +73,7 @@ export interface HttpServer {
 /** The fleet's API and pages. Nothing is opened before `listen`. */
 export function createHttpServer(deps: HttpServerDeps): HttpServer {
   const stopping = new AbortController();
-  const app = build(deps, stopping.signal);
+  const { app, close } = build(deps, stopping.signal);
   let url: string | undefined;
   let stopped: Promise<void> | undefined;
 
@@ -86,7 +87,7 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
     },
     stop() {
       stopping.abort();
-      stopped ??= close(app, deps);
+      stopped ??= close();
       return stopped;
     },
     get url() {
@@ -96,12 +97,14 @@ export function createHttpServer(deps: HttpServerDeps): HttpServer {
   };
 }
 
-function build(deps: HttpServerDeps, stopping: AbortSignal): App {
+function build(deps: HttpServerDeps, stopping: AbortSignal): { app: App; close: OrderlyClose } {
   const { settings, log, clock, store, views } = deps;
   const { requestTimeoutMs, sessionMs, secureCookie, readinessTimeoutMs, pollMs } = settings;
   const sessions = createSessions({ clock, ttlMs: sessionMs });
   const authentication = createAuthentication({ tokens: deps.tokens, sessions });
   const app = createApp({ log, newId: deps.newId, authentication, stopping, requestTimeoutMs });
+  // Before the routes: it is to hear of each.
+  const close = createOrderlyClose(app, { timeoutMs: settings.stopTimeoutMs, log });
   const recall = (owner: string, idempotencyKey: string) => views.leaseByKey({ owner, idempotencyKey });
   const leasing = createLeasing({ store, jobs: deps.jobs, clock, newId: deps.newId, log, recall });
 
@@ -123,7 +126,7 @@ function build(deps: HttpServerDeps, stopping: AbortSignal): App {
     addPages(app, { authentication, sessions, sessionMs, secureCookie });
     deps.board?.(app, '/queues');
   });
-  return app;
+  return { app, close };
 }
 
 function toUrl(app: App, host: string): string {
@@ -131,16 +134,4 @@ function toUrl(app: App, host: string): string {
   if (address === null || typeof address === 'string') throw new Error('The HTTP server listens on no port.');
   const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${address.port}`;
-}
-
-async function close(app: App, { settings, log }: HttpServerDeps): Promise<void> {
-  const cutOff = setTimeout(() => {
-    log.warn({ stopTimeoutMs: settings.stopTimeoutMs }, 'requests still under way are cut off');
-    app.server.closeAllConnections();
-  }, settings.stopTimeoutMs);
-  try {
-    await app.close();
-  } finally {
-    clearTimeout(cutOff);
-  }
 }

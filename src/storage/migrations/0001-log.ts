@@ -25,7 +25,7 @@ export const LOG = [
     by text,
     at timestamptz not null
   )`,
-  `create index transition_machine on transition (machine_id, seq)`,
+  `create index transition_machine on transition (machine_id, seq) where entity = 'machine'`,
   `create function drover_log_machine() returns trigger language plpgsql ${PAIRED} as $$
     begin
       if tg_op = 'INSERT' then
