@@ -9,7 +9,7 @@ export interface Relay {
   nudge(): void;
 }
 
-const LIMIT = 500;
+const LIMIT = 250;
 /** A wake that came too early is tried again this soon. */
 const PUT_OFF_MS = 25;
 

@@ -62,10 +62,11 @@ const getTypeParser: typeof pg.types.getTypeParser = (oid, format) =>
 
 /**
  * A plan is kept for long, and a table may have been empty when it was made: on a later million rows it must still
- * find each by its key, never read them all. Where there is no index PostgreSQL reads the table all the same.
+ * find each by its key, never read them all. Where there is no index PostgreSQL reads the table all the same. For the
+ * same reason there is no use in trying what plan each set of values would get before one is kept.
  */
 async function findByKey(client: pg.ClientBase): Promise<void> {
-  await client.query('set enable_seqscan = off');
+  await client.query('set enable_seqscan = off; set plan_cache_mode = force_generic_plan');
 }
 
 interface Prepared {

@@ -4,7 +4,7 @@ import type { Database, Row } from './database.ts';
 import { machineColumns, toMachine } from './rows.ts';
 
 /** How much of the work of concurrent jobs goes into one statement. */
-export const COLLECTED = { maxItems: 200, inFlight: 1, gatherMs: 4 } as const;
+export const COLLECTED = { maxItems: 200, inFlight: 1, gatherMs: 8 } as const;
 
 /** One guarded statement for many machines; each gets its own answer. */
 export function collectedAct(database: Database, statement: string): (act: Act) => Promise<Answer> {

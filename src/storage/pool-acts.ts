@@ -1,8 +1,7 @@
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
-import type { MachineState } from '../fleet/lifecycle.ts';
 import type { Pool } from '../fleet/pool.ts';
 import { COMING } from '../fleet/scaling.ts';
-import type { PoolActs, PoolView, ProvisionAct } from '../fleet/store.ts';
+import type { PoolActs, PoolView, ProvisionAct, Resting } from '../fleet/store.ts';
 import { type Database, fromUnitOfWork, type Sql } from './database.ts';
 import { PoolEntity } from './entities.ts';
 
@@ -70,43 +69,33 @@ function toSpec(pool: Pool, row: PoolRow | undefined): Record<string, unknown> {
 async function viewPool(sql: Sql, name: string): Promise<PoolView | undefined> {
   const [row] = await sql.query(VIEW, [name, COMING.intents, COMING.states]);
   if (row === undefined) return undefined;
-  const resting = await sql.query(RESTING, [name]);
-  const cooling = await sql.query(
-    `select name, cool_until from placement where pool = $1 and cool_until is not null`,
-    [name],
-  );
+  const resting = (row['resting'] ?? []) as (Omit<Resting, 'stateSince'> & { stateSince: string })[];
+  const cooling = Object.entries((row['cooling'] ?? {}) as Record<string, string>);
   return {
     pool: toPool(row as unknown as PoolRow),
     version: row['version'] as number,
     machines: row['machines'] as number,
     coming: row['coming'] as number,
-    resting: resting.map((each) => ({
-      id: each['id'] as string,
-      state: each['state'] as MachineState,
-      token: each['token'] as number,
-      stateSince: each['state_since'] as Date,
-    })),
+    resting: resting.map((each) => ({ ...each, stateSince: new Date(each.stateSince) })),
     unowned: row['unowned'] as number,
     pending: row['pending'] as number,
-    coolUntil: Object.fromEntries(
-      cooling.map((each) => [each['name'] as string, each['cool_until'] as Date]),
-    ),
+    coolUntil: Object.fromEntries(cooling.map(([placement, until]) => [placement, new Date(until)])),
   };
 }
 
-const VIEW = `select p.name, p.spec, p.owner, p.draining, p.version,
+/** All of it from one snapshot, and in one pass over the pool's machines, which may be thousands. */
+const VIEW = `select p.name, p.spec, p.owner, p.draining, p.version, m.machines, m.coming, m.resting,
     (select count(*)::integer from instance i where i.pool = p.name and i.machine_id is null and i.gone_at is null) as unowned,
     (select count(*)::integer from lease l where l.pending and p.name = any(l.pools)) as pending,
-    m.machines, m.coming
+    (select jsonb_object_agg(c.name, c.cool_until) from placement c where c.pool = p.name and c.cool_until is not null) as cooling
   from pool p, (
     select count(*)::integer as machines,
-      count(*) filter (where intent_kind = any($2::text[]) and state = any($3::text[]))::integer as coming
+      count(*) filter (where intent_kind = any($2::text[]) and state = any($3::text[]))::integer as coming,
+      jsonb_agg(jsonb_build_object('id', id, 'state', state, 'token', token, 'stateSince', state_since)
+        order by state_since, id) filter (where intent_id is null and state in ('ready', 'parked')) as resting
     from machine where pool = $1 and live
   ) m
   where p.name = $1`;
-
-const RESTING = `select id, state, token, state_since from machine
-  where pool = $1 and live and intent_id is null and state in ('ready', 'parked') order by state_since, id`;
 
 async function provision(sql: Sql, act: ProvisionAct): Promise<readonly string[]> {
   const values = [act.pool.name, act.version, act.placement, act.count, act.reason, act.now, act.by];

@@ -222,9 +222,12 @@ const WRITE = `update batch set handle = $2, state = case when $3::boolean then 
     failure = null, ended_at = case when $3::boolean then $6::timestamptz end, changed_by = $7, changed_at = $6
   where id = $1`;
 
-/** The lane is free: what has been collecting for it goes next. */
+/**
+ * The lane is free: what has been collecting for it goes next. Also where its window is not over yet: it may be before
+ * this write is seen, and a batch that looks in between finds the lane busy.
+ */
 export const WAKE_LANE = `insert into outbox (kind, job, due_at)
-  select 'wake', 'batch.' || id || '.' || ring, $2 from batch where lane = $1 and state = 'open' and close_at <= $2`;
+  select 'wake', 'batch.' || id || '.' || ring, $2 from batch where lane = $1 and state = 'open'`;
 
 async function poolsOf(sql: Sql, batch: string): Promise<string[]> {
   const rows = await sql.query(

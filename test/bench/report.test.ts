@@ -17,7 +17,9 @@ describe("a benchmark's report", () => {
   });
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY])('is not written with a figure of %s', (figure) => {
-    expect(() => toReport('chains', { ratio: { bullmq: figure }, figures: {} })).toThrow('bullmq came out as');
+    expect(() => toReport('chains', { ratio: { bullmq: figure }, figures: {} })).toThrow(
+      'bullmq came out as',
+    );
     expect(() => toReport('chains', { ratio: {}, figures: { pairs: figure } })).toThrow('pairs came out as');
   });
 });

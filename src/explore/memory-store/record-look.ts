@@ -215,7 +215,7 @@ function writeBatch(tables: Tables, from: { batch: Batch; ended: boolean; act: R
 /** The lane is free: what has been collecting for it goes next. */
 export function wakeLane(tables: Tables, lane: string, now: Date): void {
   for (const next of tables.batches.where((each) => each.lane === lane && each.state === 'open')) {
-    if (next.closeAt <= now) wake(tables, `batch.${next.id}.${next.ring}`, now);
+    wake(tables, `batch.${next.id}.${next.ring}`, now);
   }
 }
 

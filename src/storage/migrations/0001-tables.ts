@@ -122,10 +122,10 @@ export const TABLES = [
       unique references machine (slot),
     pending boolean not null generated always as (state = 'pending') stored,
     open boolean not null generated always as (state in ('pending', 'active', 'ending')) stored,
-    unique (owner, idempotency_key),
     check (state not in ('active', 'ending') or machine_id is not null),
     check ((outcome is null) = (state in ('pending', 'active')))
   ) with (${ROOM})`,
+  `create unique index lease_key on lease (owner, idempotency_key) where idempotency_key is not null`,
   `create index lease_pending on lease (requested_at) where pending`,
   `create index lease_open on lease (id) where open`,
   `create table intent (

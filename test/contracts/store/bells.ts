@@ -145,6 +145,17 @@ function wakingContract(given: Given): void {
     await on.record(busy, { holdsLane: false });
     expect(jobs(await on.bells(next.batch?.id ?? ''))).toEqual([`batch.${next.batch?.id}.0`]);
   });
+
+  it('also one whose window is not over: it may be over before anybody sees that the lane is free', async () => {
+    const on = given();
+    const lane = on.newId();
+    const busy = await on.closed('delete', [await on.deleting()], lane);
+    const join = on.joinAct(await on.deleting(), 'delete', lane);
+    const next = await on.store.join({ ...join, closeAt: on.later(10_000) });
+    await on.bells();
+    await on.record(busy, { holdsLane: false });
+    expect(jobs(await on.bells(next.batch?.id ?? ''))).toEqual([`batch.${next.batch?.id}.0`]);
+  });
 }
 
 function jobs(bells: readonly Bell[]): string[] {
