@@ -9,7 +9,7 @@ export interface Relay {
   nudge(): void;
 }
 
-const LIMIT = 250;
+const LIMIT = 500;
 /** A wake that came too early is tried again this soon. */
 const PUT_OFF_MS = 25;
 
