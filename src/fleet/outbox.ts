@@ -17,9 +17,7 @@ export type Bell =
   /** A batch whose job has been lost. */
   | { id: number; kind: 'batch'; batch: string; ring: number }
   /** A delayed job whose wait is over; `job` is its id. */
-  | { id: number; kind: 'wake'; job: string; tries: number }
-  /** A job that waited for the outcome which has closed its intent: nothing is left for it to do, and it leaves. */
-  | { id: number; kind: 'done'; job: string; tries: number };
+  | { id: number; kind: 'wake'; job: string; tries: number };
 
 export interface Outbox {
   /**

@@ -17,9 +17,9 @@ export interface Publisher {
 }
 
 const KEPT = 200;
-/** How soon a job that is still active is told again. */
-const TOLD_AGAIN_MS = 25;
-const TELL_TRIES = 400;
+/** How soon a wake is repeated while its job is still active. */
+const WAKE_AGAIN_MS = 25;
+const WAKE_TRIES = 400;
 
 export function createPublisher(options: { connection: Redis; prefix: string }): Publisher {
   const shared = { connection: options.connection, prefix: options.prefix };
@@ -87,10 +87,8 @@ async function publish(to: Adders, bells: readonly Bell[], now: Date): Promise<R
     ...bells.map(async (bell) => {
       if (bell.kind === 'step') await addStep(to, bell);
       if (bell.kind === 'batch') await to.batch(bell.batch, bell.ring, 0);
-      const isOver =
-        (bell.kind !== 'wake' || (await wake(to, bell))) &&
-        (bell.kind !== 'done' || (await remove(to, bell)));
-      if (!isOver) again.set(bell.id, new Date(now.getTime() + TOLD_AGAIN_MS));
+      if (bell.kind === 'wake' && !(await wake(to, bell)))
+        again.set(bell.id, new Date(now.getTime() + WAKE_AGAIN_MS));
     }),
   ]);
   return again;
@@ -146,18 +144,7 @@ async function wake(to: Adders, bell: Extract<Bell, { kind: 'wake' }>): Promise<
   }
   const state = await to.queue(name).getJobState(bell.job);
   // Still active, or delayed by now: look again.
-  return (state !== 'active' && state !== 'delayed') || bell.tries >= TELL_TRIES;
-}
-
-/**
- * True when there is nothing left to do: the job has left, or is gone. Its children stay as they are: they have been
- * done, or find that they are. One that is still active is about to be put off, and leaves then.
- */
-async function remove(to: Adders, bell: Extract<Bell, { kind: 'done' }>): Promise<boolean> {
-  const name = queueOf(bell.job);
-  if (name === undefined) return true;
-  const left = await to.queue(name).remove(bell.job, { removeChildren: false });
-  return left === 1 || bell.tries >= TELL_TRIES;
+  return (state !== 'active' && state !== 'delayed') || bell.tries >= WAKE_TRIES;
 }
 
 function isNotDelayed(error: unknown): boolean {

@@ -30,11 +30,9 @@ const TAKE = `select o.*, m.state, m.intent_kind, m.intent_id as machine_intent
 /** A flow whose intent has been replaced or done meanwhile needs no publishing: its successor has its own row. */
 function toBell(row: Row): Bell | undefined {
   const id = row['id'] as number;
-  const kind = row['kind'] as Bell['kind'];
-  switch (kind) {
+  switch (row['kind'] as Bell['kind']) {
     case 'wake':
-    case 'done':
-      return { id, kind, job: row['job'] as string, tries: row['tries'] as number };
+      return { id, kind: 'wake', job: row['job'] as string, tries: row['tries'] as number };
     case 'batch':
       return { id, kind: 'batch', batch: row['batch_id'] as string, ring: row['ring'] as number };
     case 'flow':

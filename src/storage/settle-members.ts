@@ -27,7 +27,7 @@ interface Settling {
 
 /**
  * Writes the outcome of members whose act is done, each under the token it joined with: the end of its step, and a
- * bell for the jobs that wait for it. Members given up meanwhile are left as they are.
+ * wake for the jobs that wait for it. Members given up meanwhile are left as they are.
  */
 export async function finishMembers(
   sql: Sql,
@@ -75,7 +75,7 @@ const FINISH = `with item as materialized (
   ),
   settled as (update batch_member b set state = 'done' from upd u where b.batch_id = $2 and b.machine_id = u.id)
   insert into outbox (kind, job, due_at)
-    select case $3::text when 'delete' then 'done' else 'wake' end, job, $5 from (
+    select 'wake', job, $5 from (
       select o.claimed_by as job from old o
       union select o.owed || '.' || o.intent_id || '.0' from old o
     ) jobs where job is not null`;

@@ -111,19 +111,6 @@ it('a wake of a job that is active is put off', () => {
   expect(again.get(2)).toEqual(new Date(25));
 });
 
-it('a job that is done leaves, unless it is active: then a little later', () => {
-  ring(1, flow);
-  const job = fetch('stop');
-  const done = [{ id: 2, kind: 'done', job: 'stop.i.0', tries: 0 } as const];
-  expect(publish(queues, done, new Date(nowMs)).get(2)).toEqual(new Date(25));
-  queues.end('stop.i.0', job?.token ?? 0, {
-    kind: 'outcome',
-    outcome: { kind: 'later', until: new Date(60_000), why: '' },
-  });
-  expect(publish(queues, done, new Date(nowMs))).toEqual(new Map());
-  expect(queues.jobs.has('stop.i.0')).toBe(false);
-});
-
 it('scaling is asked for once while it waits, and once more after it was active', () => {
   addScale(queues, 'p');
   addScale(queues, 'p');

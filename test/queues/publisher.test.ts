@@ -88,39 +88,6 @@ test('a bell delivered twice makes one job', async () => {
   expect(await ids('batch')).toEqual(['batch.b.1']);
 });
 
-describe('of a job that is done', () => {
-  const done = (job: string, tries = 0): Bell => ({ id: 8, kind: 'done', job, tries });
-
-  test('nothing is left, and its children stay as they are', async () => {
-    const { publisher, stateOf, ids } = openQueues();
-    await publisher.publish([aFlow()], now);
-    expect(await publisher.publish([done('delete.i.0')], now)).toEqual(new Map());
-    expect(await ids('delete')).toEqual([]);
-    expect([await stateOf('stop', 'stop.i.0'), await stateOf('release', 'release.i.0')]).toEqual([
-      'waiting',
-      'waiting-children',
-    ]);
-    expect(await publisher.publish([done('delete.i.0')], now)).toEqual(new Map());
-  });
-
-  test('that is still active it is asked again soon, but not for ever', async () => {
-    const { publisher, stateOf, connections, prefix } = openQueues();
-    await publisher.batch('b', 0, 0);
-    const { promise: ended, resolve: end } = Promise.withResolvers<undefined>();
-    const worker = new Worker('batch', () => ended, { connection: connections.worker(), prefix });
-    onTestFinished(async () => {
-      end(undefined);
-      await worker.close();
-    });
-    await until('the job to be active', async () =>
-      (await stateOf('batch', 'batch.b.0')) === 'active' ? true : undefined,
-    );
-    expect([...(await publisher.publish([done('batch.b.0')], now)).keys()]).toEqual([8]);
-    expect(await publisher.publish([done('batch.b.0', 10_000)], now)).toEqual(new Map());
-    expect(await stateOf('batch', 'batch.b.0')).toBe('active');
-  });
-});
-
 describe('a wake', () => {
   const wake = (job: string, tries = 0): Bell => ({ id: 7, kind: 'wake', job, tries });
 

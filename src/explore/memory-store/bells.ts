@@ -34,13 +34,9 @@ export function wakeFlow(
 }
 
 /** The jobs that may wait for a member of a batch: the one that claimed it, and its open intent's. */
-export function tellWaiting(
-  tables: Tables,
-  from: { machine: MachineRow; kind: 'wake' | 'done'; now: Date },
-): void {
-  const { machine, kind, now } = from;
+export function wakeWaiting(tables: Tables, machine: MachineRow, now: Date): void {
   const jobs = new Set<string>();
   if (machine.claimedBy !== null) jobs.add(machine.claimedBy);
   if (machine.owed !== null) jobs.add(`${machine.owed}.${machine.intent}.0`);
-  for (const job of jobs) ring(tables, { kind, job }, now);
+  for (const job of jobs) wake(tables, job, now);
 }

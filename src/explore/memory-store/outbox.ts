@@ -30,8 +30,7 @@ function toBell(tables: Tables, row: BellRow): Bell | undefined {
   const { n: id } = row;
   switch (row.kind) {
     case 'wake':
-    case 'done':
-      return { id, kind: row.kind, job: row.job, tries: row.tries };
+      return { id, kind: 'wake', job: row.job, tries: row.tries };
     case 'batch':
       return { id, kind: 'batch', batch: row.batch, ring: row.ring };
     case 'step': {

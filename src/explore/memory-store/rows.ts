@@ -112,7 +112,7 @@ export type BellRow = Due &
     | { kind: 'flow'; machine: string; pool: string; intent: string }
     | { kind: 'step'; machine: string; pool: string; intent: string; step: Step; ring: number }
     | { kind: 'batch'; batch: string; ring: number }
-    | { kind: 'wake' | 'done'; job: string }
+    | { kind: 'wake'; job: string }
   );
 
 export function memberKey(batch: string, machine: string): string {

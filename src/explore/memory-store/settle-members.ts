@@ -2,7 +2,7 @@ import type { MachineState } from '../../fleet/lifecycle.ts';
 import type { Pool } from '../../fleet/pool.ts';
 import type { Verb } from '../../fleet/provider.ts';
 import type { Batch } from '../../fleet/store.ts';
-import { ringFlow, tellWaiting } from './bells.ts';
+import { ringFlow, wakeWaiting } from './bells.ts';
 import { after } from './due.ts';
 import type { Memory } from './memory.ts';
 import { AT_ONCE_MS, closeIntent } from './open-intent.ts';
@@ -52,7 +52,7 @@ export function finishMembers({ tables }: Memory, act: Settling & { done: readon
       markGone(tables, old.instance, act);
     }
     tables.members.put({ ...member, state: 'done' });
-    tellWaiting(tables, { machine: old, kind: act.batch.verb === 'delete' ? 'done' : 'wake', now: act.now });
+    wakeWaiting(tables, old, act.now);
   }
 }
 
@@ -100,7 +100,7 @@ export function failMembers(memory: Memory, act: Settling & { failed: readonly F
     if (found === undefined) continue;
     tables.machines.put(failed(found.machine, failure, act));
     tables.members.put({ ...found.member, state: 'failed', failure });
-    tellWaiting(tables, { machine: found.machine, kind: 'wake', now });
+    wakeWaiting(tables, found.machine, now);
   }
 }
 

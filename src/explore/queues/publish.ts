@@ -22,9 +22,6 @@ export function publish(queues: Queues, bells: readonly Bell[], now: Date): Read
       case 'batch':
         addBatch(queues, { batch: bell.batch, ring: bell.ring, delayMs: 0 });
         break;
-      case 'done':
-        if (!remove(queues, bell)) again.set(bell.id, new Date(now.getTime() + WAKE_AGAIN_MS));
-        break;
       case 'wake':
         if (!wake(queues, bell)) again.set(bell.id, new Date(now.getTime() + WAKE_AGAIN_MS));
     }
@@ -82,13 +79,5 @@ function wake(queues: Queues, bell: Extract<Bell, { kind: 'wake' }>): boolean {
   if (queueOf(bell.job) === undefined) return true;
   if (queues.isRunning(bell.job)) return bell.tries >= WAKE_TRIES;
   queues.promote(bell.job);
-  return true;
-}
-
-/** True when there is nothing left to do: the job is gone, or has run for so long that it will see for itself. */
-function remove(queues: Queues, bell: Extract<Bell, { kind: 'done' }>): boolean {
-  if (queueOf(bell.job) === undefined) return true;
-  if (queues.isRunning(bell.job)) return bell.tries >= WAKE_TRIES;
-  queues.remove(bell.job);
   return true;
 }

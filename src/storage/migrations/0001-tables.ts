@@ -170,7 +170,7 @@ export const TABLES = [
   `create index instance_here on instance (pool, placement) where gone_at is null`,
   `create table outbox (
     id bigint generated always as identity primary key,
-    kind text not null check (kind in ('flow', 'step', 'batch', 'wake', 'done')),
+    kind text not null check (kind in ('flow', 'step', 'batch', 'wake')),
     pool text,
     machine_id uuid,
     intent_id uuid,

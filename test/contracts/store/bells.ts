@@ -104,17 +104,6 @@ function wakingContract(given: Given): void {
     expect(jobs(await on.bells(intent ?? ''))).toEqual([`stop.${intent}.0`, `stop.${intent}.2`]);
   });
 
-  it('of a deleted member the jobs that waited have nothing left to do, and leave', async () => {
-    const on = given();
-    const machine = await on.deleting();
-    const batch = await on.closed('delete', [machine]);
-    await on.bells();
-    await on.record(batch, { outcomes: everyone([machine], { state: 'done' }) });
-    const bells = await on.bells(machine.intent ?? '');
-    const job = `delete.${machine.intent}.0`;
-    expect(bells).toMatchObject([{ kind: 'done', job }]);
-  });
-
   it('a failed member wakes its jobs, too', async () => {
     const on = given();
     const machine = await on.deleting();
