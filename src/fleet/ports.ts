@@ -1,6 +1,7 @@
 import type { Pool, Probe } from './pool.ts';
 import type { Budgets, Placement, Provider } from './provider.ts';
-import type { Ring, Store } from './store.ts';
+import type { Ring } from './reconcile-acts.ts';
+import type { Store } from './store.ts';
 
 export interface Clock {
   now(): Date;

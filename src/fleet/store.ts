@@ -1,6 +1,7 @@
 import type { IntentKind, LeaseOutcome, LeaseState, MachineState, Step } from './lifecycle.ts';
 import type { Lease, LeaseRequest, Pool } from './pool.ts';
-import type { BatchMember, InventoryItem, Json, Look, Placement, Verb } from './provider.ts';
+import type { BatchMember, Json, Look, Placement, Verb } from './provider.ts';
+import type { ReconcileActs } from './reconcile-acts.ts';
 
 /**
  * The fleet's memory. Every write is one guarded act: it changes what its guards allow or nothing at all, and what
@@ -260,76 +261,6 @@ export interface ProvisionAct {
   reason: string;
   now: Date;
   by: string;
-}
-
-/** A job that should exist for a machine's owed step, or for a batch. */
-export interface Ring {
-  kind: 'step' | 'batch';
-  machine: string | null;
-  batch: string | null;
-  pool: string;
-  intent: string | null;
-  step: Step | null;
-  ring: number;
-  since: Date;
-}
-
-/** The id of what is rung for: it stays the same whatever is rung or done in between, so pages can go by it. */
-export function ringKey(ring: Ring): string {
-  return ring.machine ?? ring.batch ?? '';
-}
-
-export interface UnattendedAct {
-  now: Date;
-  before: Date;
-  /** The key of the last one on the page before; null for the first page. */
-  after: string | null;
-  limit: number;
-}
-
-export interface ReconcileActs {
-  /** Machines past their deadline, the longest overdue first. */
-  overdueMachines(act: { now: Date; limit: number }): Promise<readonly Machine[]>;
-  /**
-   * Recovers one overdue machine by what its state names, guarded by the deadline it was seen with, and sets the next
-   * deadline: retire; for stopping go on to stopped; a member of a batch is given up in the same write.
-   */
-  recover(act: Act & { seenDeadline: Date }): Promise<Answer>;
-  /**
-   * Owed steps and unended batches without a running claim since before `before`: candidates for ringing. A page of
-   * them in the order of their keys, from the first one beyond `after` (null: from the first of all); one with fewer
-   * than `limit` is the last.
-   */
-  unattended(act: UnattendedAct): Promise<readonly Ring[]>;
-  /** Raises the ring and writes the outbox row of a new single job, unless somebody has claimed it meanwhile. */
-  ringAgain(act: { ring: Ring; now: Date }): Promise<boolean>;
-  /**
-   * Compares a whole listing with the instances known at a placement. An instance nobody owns is condemned by being
-   * given a machine of its own that is born with a retire: its deletion then goes the way of all others.
-   */
-  sweep(act: SweepAct): Promise<SweepResult>;
-  /** Deletes tombstones, closed intents, ended batches and transitions older than `before`; bounded by `limit`. */
-  purge(act: { before: Date; limit: number }): Promise<number>;
-}
-
-export interface SweepAct {
-  placement: Placement;
-  items: readonly InventoryItem[];
-  /** When the listing began: rows younger than this are left alone. */
-  listedAt: Date;
-  now: Date;
-  /** An unknown instance is condemned at its second sighting, this long after the first. */
-  graceMs: number;
-  by: string;
-}
-
-export interface SweepResult {
-  /** Unknown instances seen for the first time. */
-  sighted: number;
-  /** Instances condemned now. */
-  condemned: readonly string[];
-  /** Machines whose instance is gone: their lease is lost, their intent a retire. */
-  lost: readonly string[];
 }
 
 /** States of a lease in which its hold on a machine stands. */

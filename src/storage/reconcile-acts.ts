@@ -1,5 +1,5 @@
 import type { Step } from '../fleet/lifecycle.ts';
-import type { ReconcileActs, Ring } from '../fleet/store.ts';
+import type { ReconcileActs, Ring } from '../fleet/reconcile-acts.ts';
 import type { Database, Row } from './database.ts';
 import { createRecover } from './recover.ts';
 import { machineColumns, toMachine } from './rows.ts';

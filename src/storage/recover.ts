@@ -1,5 +1,6 @@
 import type { IntentKind, MachineState } from '../fleet/lifecycle.ts';
-import type { Answer, Machine, ReconcileActs } from '../fleet/store.ts';
+import type { ReconcileActs } from '../fleet/reconcile-acts.ts';
+import type { Answer, Machine } from '../fleet/store.ts';
 import type { Database, Sql } from './database.ts';
 import { cancelRequested, lockMachine, replaceIntent } from './open-intent.ts';
 import { ENDING, machineColumns, toMachine } from './rows.ts';

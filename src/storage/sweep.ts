@@ -1,4 +1,4 @@
-import type { ReconcileActs, SweepAct, SweepResult } from '../fleet/store.ts';
+import type { ReconcileActs, SweepAct, SweepResult } from '../fleet/reconcile-acts.ts';
 import { condemn } from './condemn.ts';
 import type { Database, Sql } from './database.ts';
 import { openIntent } from './open-intent.ts';

@@ -1,12 +1,12 @@
 import { matchPool } from '../fleet/leasing.ts';
 import type { Pool } from '../fleet/pool.ts';
 import type { Outcome, Ports, ReconcileJob, Worker } from '../fleet/ports.ts';
-import { type Ring, ringKey } from '../fleet/store.ts';
+import { type Ring, ringKey } from '../fleet/reconcile-acts.ts';
 
 /** How much one round does of each kind, or at once; what is left over is the next round's. */
 const LIMIT = 500;
-/** How many pages of owed steps one round looks at: a hundred thousand of them. */
-const PAGES = 200;
+/** A bound on the pages of owed steps in one round: a million steps, more than any fleet owes. */
+const PAGES = 2000;
 const PURGE_EVERY_ROUNDS = 60;
 
 /**
@@ -20,7 +20,7 @@ export const reconcile: Worker<ReconcileJob> = async (ports, job, signal) => {
   const parts: (() => Promise<void>)[] = [
     () => recoverMachines(ports, pools),
     () => expireLeases(ports),
-    () => ringOwed(ports, job.round),
+    () => ringOwed(ports),
     () => matchAll(ports, pools),
     ...(job.round % sweepEvery === 0 ? pools.map((pool) => () => sweepPool(ports, pool, signal)) : []),
     ...(job.round % PURGE_EVERY_ROUNDS === 0 ? [() => purge(ports)] : []),
@@ -70,7 +70,7 @@ async function expireLeases(ports: Ports): Promise<void> {
  * Whatever Redis forgot: a step that is owed, or a batch under way, and no job that will see to it. Most of what is
  * owed has its job, which only Redis can tell: a round that did not look at all of it would pass over what was lost.
  */
-async function ringOwed(ports: Ports, round: number): Promise<void> {
+async function ringOwed(ports: Ports): Promise<void> {
   const before = ports.clock.now();
   let after: string | null = null;
   for (let page = 1; page <= PAGES; page += 1) {
@@ -79,17 +79,8 @@ async function ringOwed(ports: Ports, round: number): Promise<void> {
     await ringPage(ports, owed, { now, page });
     const last = owed.at(-1);
     if (last === undefined || owed.length < LIMIT) return;
-    const [key, leap] = [ringKey(last), page === PAGES / 2 ? leapOf(round) : ''];
-    after = key > leap ? key : leap;
+    after = ringKey(last);
   }
-}
-
-/**
- * Where the second half of a round's pages goes on. Where more is owed than one round can look at, the next rounds
- * leap to each place in turn that an id, a random UUID, may begin with: nothing is passed over for ever.
- */
-function leapOf(round: number): string {
-  return (round % 256).toString(16).padStart(2, '0');
 }
 
 /** Tells what it saw of every step without a job; of those with one, which may be thousands, only what is first. */

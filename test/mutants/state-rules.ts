@@ -212,7 +212,7 @@ export const STATE_RULES: readonly Mutant[] = [
     name: 'round that rings nobody',
     rule: 'rule 9',
     takesOut: 'no reconcile round rings a step that has lost its job',
-    without: [{ file: 'src/workers/reconcile.ts', find: '() => ringOwed(ports, job.round),', replace: '' }],
+    without: [{ file: 'src/workers/reconcile.ts', find: '() => ringOwed(ports),', replace: '' }],
     killer: {
       file: `${RULES}/rule-13-rounds.test.ts`,
       title: 'rule 9: a round of reconcile rings a step that has no job, and leaves one that has',

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createMemoryStore } from '../../src/explore/memory-store.ts';
 import type { Ports } from '../../src/fleet/ports.ts';
-import { type Ring, ringKey, type Store } from '../../src/fleet/store.ts';
+import type { Store } from '../../src/fleet/store.ts';
 import { reconcile } from '../../src/workers/reconcile.ts';
 import { createDriver, type Driver } from '../contracts/store/driver.ts';
 import { memoryUnderTest } from '../contracts/store/memory-under-test.ts';
@@ -75,37 +75,4 @@ describe('a fleet of which many boot at once', () => {
     expect([rings.length, new Set(rings)]).toEqual([BOOTING + 1, new Set([0])]);
     expect(await on.seen(machine)).toMatchObject({ ring: 0 });
   });
-});
-
-test('where more is owed than one round can look at, rounds that follow come by all of it', async () => {
-  const now = new Date(60_000);
-  const steps = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0')).flatMap((byte) =>
-    Array.from({ length: 500 }, (_, index): Ring => {
-      const machine = `${byte}${String(index).padStart(6, '0')}`;
-      return {
-        ...{ kind: 'step', machine, batch: null, pool: 'guests', intent: machine, step: 'release' },
-        ...{ ring: 0, since: new Date(0) },
-      };
-    }),
-  );
-  const lost = 'ff000499';
-  const rung: string[] = [];
-  const store: Partial<Store> = {
-    pools: async () => [],
-    overdueMachines: async () => [],
-    expireLeases: async () => [],
-    async unattended({ after, limit }) {
-      const first = steps.findIndex((ring) => ringKey(ring) > (after ?? ''));
-      return first === -1 ? [] : steps.slice(first, first + limit);
-    },
-    async ringAgain({ ring }) {
-      rung.push(ringKey(ring));
-      return true;
-    },
-  };
-  const isLive = (job: JobId): boolean => job.id !== `release.${lost}.0`;
-  const pages = await goRound(store as Store, { round: 1, now, isLive });
-  expect([pages, rung]).toEqual([Array(200).fill(500), []]);
-  await goRound(store as Store, { round: 255, now, isLive });
-  expect(rung).toEqual([lost]);
 });

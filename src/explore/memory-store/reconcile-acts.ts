@@ -1,4 +1,4 @@
-import { type ReconcileActs, type Ring, ringKey, type UnattendedAct } from '../../fleet/store.ts';
+import { type ReconcileActs, type Ring, ringKey, type UnattendedAct } from '../../fleet/reconcile-acts.ts';
 import { ring as ringBell } from './bells.ts';
 import { byOrder, isFree, isPast, latestOf } from './due.ts';
 import { atomic, type Memory } from './memory.ts';

@@ -1,5 +1,6 @@
 import type { IntentKind, MachineState } from '../../fleet/lifecycle.ts';
-import type { Answer, ReconcileActs } from '../../fleet/store.ts';
+import type { ReconcileActs } from '../../fleet/reconcile-acts.ts';
+import type { Answer } from '../../fleet/store.ts';
 import { after, ENDING_MS } from './due.ts';
 import type { Memory } from './memory.ts';
 import { cancelRequested, replaceIntent } from './open-intent.ts';

@@ -1,5 +1,5 @@
 import type { InventoryItem } from '../../fleet/provider.ts';
-import type { SweepAct, SweepResult } from '../../fleet/store.ts';
+import type { SweepAct, SweepResult } from '../../fleet/reconcile-acts.ts';
 import { condemn } from './condemn.ts';
 import { after } from './due.ts';
 import type { Memory } from './memory.ts';

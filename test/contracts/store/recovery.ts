@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type Ring, ringKey } from '../../../src/fleet/store.ts';
+import { type Ring, ringKey } from '../../../src/fleet/reconcile-acts.ts';
 import { DEADLINES, type Driver, everyone } from './driver.ts';
 
 type Given = () => Driver;

@@ -1,6 +1,6 @@
 import { AssertionError } from 'node:assert';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import type { Ring } from '../../../src/fleet/store.ts';
+import type { Ring } from '../../../src/fleet/reconcile-acts.ts';
 import { openRuleDatabase, type RuleDatabase, type RuleFleet } from './rule-fleet.ts';
 
 let database: RuleDatabase;
