@@ -7,7 +7,7 @@ const MACHINE_MOVES: Readonly<Record<string, readonly string[]>> = {
   provisioning: ['booting', 'deleting'],
   booting: ['ready', 'deleting'],
   ready: ['leased', 'stopping', 'deleting'],
-  leased: ['stopping'],
+  leased: ['stopping', 'stopped'],
   stopping: ['stopped'],
   stopped: ['released'],
   released: ['resetting', 'parked', 'quarantined', 'deleting'],

@@ -3,7 +3,7 @@ import type { Store } from '../fleet/store.ts';
 import type { HistoryEntry } from './history.ts';
 
 interface Fenced {
-  token?: number;
+  token?: number | null;
 }
 
 interface Watched<A> {
@@ -21,9 +21,9 @@ export function watchStaleWrites(store: Store, options: { clock: Clock; history:
     <A extends Fenced, R>(write: (act: A) => Promise<R>, { id, look }: Watched<A>) =>
     async (act: A): Promise<R> => {
       const { token } = act;
-      const before = token === undefined ? undefined : await look(id(act));
+      const before = typeof token !== 'number' ? undefined : await look(id(act));
       const answer = await write(act);
-      if (before === undefined || token === undefined || token >= before.token) return answer;
+      if (before === undefined || typeof token !== 'number' || token >= before.token) return answer;
       const isChanged = JSON.stringify(before) !== JSON.stringify(await look(id(act)));
       options.history.push({
         ...{ type: 'stale-write', at: options.clock.now().getTime(), machine: id(act) },
@@ -36,7 +36,6 @@ export function watchStaleWrites(store: Store, options: { clock: Clock; history:
   return {
     ...store,
     finish: watch(store.finish, ofMachine),
-    join: watch(store.join, ofMachine),
     becomeReady: watch(store.becomeReady, ofMachine),
     openIntent: watch(store.openIntent, ofMachine),
     recordLook: watch(store.recordLook, ofBatch),

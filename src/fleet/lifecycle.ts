@@ -25,7 +25,7 @@ export const NEXT = {
   provisioning: ['booting', 'deleting'],
   booting: ['ready', 'deleting'],
   ready: ['leased', 'stopping', 'deleting'],
-  leased: ['stopping'],
+  leased: ['stopping', 'stopped'],
   stopping: ['stopped'],
   stopped: ['released'],
   released: ['resetting', 'parked', 'quarantined', 'deleting'],

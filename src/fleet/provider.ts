@@ -1,8 +1,18 @@
+import type { MachineState } from './lifecycle.ts';
 import type { FleetError } from './errors.ts';
 
 /** The acts a cloud does for many machines at once. */
 export const VERBS = ['launch', 'start', 'stop', 'reset', 'delete'] as const;
 export type Verb = (typeof VERBS)[number];
+
+/** The state in which a machine waits for its verb's outcome. */
+export const WORKED_ON = {
+  launch: 'requested',
+  start: 'booting',
+  stop: 'stopping',
+  reset: 'resetting',
+  delete: 'deleting',
+} as const satisfies Record<Verb, MachineState>;
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 

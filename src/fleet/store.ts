@@ -67,10 +67,17 @@ export interface MachineActs {
    * already being done is claimed again only after `claimedUntil`, and never while the machine is in a batch.
    */
   claim(act: Act & { step: 'stop' | 'delete' | 'provision'; until: Date }): Promise<Answer>;
-  /** Puts a claimed machine into the open batch of its lane, verb and group, under its token; opens one if need be. */
+  /**
+   * Claims a step and puts the machine into the open batch of its lane, verb and group, in one write; opens one if
+   * need be. Refused where a claim would be, and where the step does not ask for that verb.
+   */
   join(act: JoinAct): Promise<Answer & { batch?: { id: string; closeAt: Date; opened: boolean } }>;
-  /** Ends a step that needs no cloud call, under its token: stopping -> stopped, deleting -> deleted. */
-  finish(act: Act & { step: 'stop' | 'delete'; token: number }): Promise<Answer>;
+  /**
+   * Ends a step that needs no cloud call, under its token: stopping -> stopped, deleting -> deleted. Without a token
+   * it is a stop that needs no claim, since it asks nobody for anything: leased -> stopped, as one write, with the
+   * guards of a claim. A machine that is to be parked, or that nobody had leased, is not stopped like that.
+   */
+  finish(act: Act & { step: 'stop' | 'delete'; token: number | null }): Promise<Answer>;
   /** The release transaction: lease ended with its outcome, machine released and, by its intent, parked or quarantined. */
   release(act: Act): Promise<Answer>;
   /** booting -> ready, under the token it was seen with: closes the intent. Only a clean machine becomes ready. */
@@ -91,7 +98,9 @@ export interface OpenIntentAct extends Act {
 }
 
 export interface JoinAct extends Act {
-  token: number;
+  step: Step;
+  /** Until when the claim lasts should the machine leave its batch without an outcome. */
+  until: Date;
   verb: Verb;
   lane: string;
   group: string;

@@ -1,7 +1,7 @@
 import type { Act, Answer } from '../fleet/store.ts';
 import { createCollector } from './collector.ts';
 import type { Database, Row } from './database.ts';
-import { machineColumns, toMachine } from './rows.ts';
+import { deadlineSql, machineColumns, toMachine } from './rows.ts';
 
 /** How much of the work of concurrent jobs goes into one statement. */
 export const COLLECTED = { maxItems: 200, inFlight: 1, gatherMs: 8 } as const;
@@ -54,6 +54,31 @@ export const LOCKED = `old as materialized (
     select m.*, i.step, i.by, i.now, i.until, i.token as want, i.deadlines
     from item i join machine m on m.id = i.machine where m.id = any(array(select machine from item))
     order by m.id for update of m
+  )`;
+
+/** True for a row of `old` whose step is owed, waits for no batch and is being done by nobody. */
+export const CLAIMABLE = `owed = step and batch_id is null and (step <> 'provision' or state <> 'booting' or halted)
+      and (state in ('leased', 'ready', 'released', 'parked', 'quarantined') or claimed_until is null or claimed_until <= now)`;
+
+/** The state in which a claimed step is done. */
+export const DOING = `case step
+        when 'stop' then 'stopping'
+        when 'delete' then 'deleting'
+        else case state when 'released' then 'resetting'
+          when 'parked' then case when clean then 'booting' else 'resetting' end
+          else state end
+      end`;
+
+/** What a claim writes of a row `m` from the row `c` of what can be claimed. */
+export const CLAIMED = `state = c.next, token = m.token + 1, claimed_until = c.until, claimed_by = c.by,
+      state_since = case when c.next = m.state then m.state_since else c.now end,
+      deadline_at = case when c.next = m.state then m.deadline_at else ${deadlineSql('c.now', 'c.deadlines', 'c.next')} end,
+      changed_by = c.by, changed_at = c.now`;
+
+/** Deleting condemns the machine's instance in the same write: nothing else is ever deleted. */
+export const CONDEMNED = `condemned as (
+    update instance n set condemned_at = u.changed_at, changed_by = u.changed_by, changed_at = u.changed_at
+    from upd u where u.state = 'deleting' and n.machine_id = u.id and n.condemned_at is null
   )`;
 
 export const ANSWERS = `select true as granted, ${machineColumns('u')} from upd u

@@ -1,14 +1,25 @@
 import { randomUUID } from 'node:crypto';
+import { type Verb, WORKED_ON } from '../fleet/provider.ts';
 import type { Answer, JoinAct } from '../fleet/store.ts';
 import { createCollector } from './collector.ts';
 import type { Database, Row, Sql } from './database.ts';
-import { COLLECTED, STALE } from './guarded-statement.ts';
-import { machineColumns, toMachine } from './rows.ts';
+import {
+  ANSWERS,
+  CLAIMABLE,
+  CLAIMED,
+  COLLECTED,
+  CONDEMNED,
+  DOING,
+  ITEM,
+  LOCKED,
+  actValues,
+  toAnswers,
+} from './guarded-statement.ts';
 
 type Joined = Answer & { batch?: { id: string; closeAt: Date; opened: boolean } };
 
 /**
- * Puts claimed machines into the open batch of their lane, verb and group. The batch's row is locked first, so that
+ * Claims machines into the open batch of their lane, verb and group. The batch's row is locked first, so that
  * it cannot close around a machine that is just joining. A full batch takes no more; the rest opens the next one.
  */
 export function createJoin(database: Database): (act: JoinAct) => Promise<Joined> {
@@ -50,29 +61,24 @@ async function joinGroup(
       const batch = await openBatch(sql, left);
       const taken = left.slice(0, batch.room);
       let { opened } = batch;
-      for (const row of await sql.query(JOIN, [JSON.stringify(taken.map(toItem)), batch.id])) {
-        const machine = toMachine(row);
-        const granted = row['granted'] === true;
-        joined.set(
-          machine.id,
-          granted ? { granted, machine, batch: { ...batch, opened } } : { granted, machine },
-        );
+      const rows = await sql.query(JOIN, [...actValues(taken.map(toItem)), batch.id, WORKED_ON[batch.verb]]);
+      for (const [machine, answer] of toAnswers(taken, rows)) {
+        joined.set(machine, answer.granted ? { ...answer, batch: { ...batch, opened } } : answer);
         // One of them has the batch's job made: the others would only be told that it is there.
-        if (granted) opened = false;
+        if (answer.granted) opened = false;
       }
-      for (const act of taken)
-        if (!joined.has(act.machine)) joined.set(act.machine, { granted: false, machine: undefined });
       left = left.slice(batch.room);
     }
   });
 }
 
-function toItem({ machine, token, by, now, verb }: JoinAct) {
-  return { machine, token, by, now, verb };
+function toItem({ machine, step, by, now, until, deadlines }: JoinAct) {
+  return { machine, step, by, now, until, deadlines };
 }
 
 interface OpenBatch {
   id: string;
+  verb: Verb;
   closeAt: Date;
   opened: boolean;
   room: number;
@@ -94,6 +100,7 @@ async function openBatch(sql: Sql, acts: readonly JoinAct[]): Promise<OpenBatch>
   const room = (row['size'] as number) - (row['count'] as number);
   return {
     id: row['id'] as string,
+    verb: first.verb,
     closeAt: row['close_at'] as Date,
     opened: row['id'] === values[0],
     room: Math.max(1, room),
@@ -105,29 +112,19 @@ const OPEN_BATCH = `insert into batch (id, lane, verb, grp, placement, size, sta
   on conflict (lane, verb, grp) where state = 'open' and not filled do update set changed_at = excluded.changed_at
   returning id, close_at, size, count`;
 
-/** A machine joins under its own token, in the state that the verb works on, and never a second batch. */
-const JOIN = `with item as materialized (
-    select * from jsonb_to_recordset($1::jsonb) as i (machine uuid, token bigint, by text, now timestamptz, verb text)
+/** A machine is claimed and joins in one write, for the verb that its step asks for, and never a second batch. */
+const JOIN = `with ${ITEM}, ${LOCKED},
+  can as materialized (
+    select * from (select *, ${DOING} as next from old where ${CLAIMABLE}) mine where next = $4
   ),
-  old as materialized (
-    select m.*, i.token as want, i.by, i.now, i.verb from item i join machine m on m.id = i.machine
-    where m.id = any(array(select machine from item)) order by m.id for update of m
-  ),
-  upd as (
-    update machine m set batch_id = $2, changed_by = o.by, changed_at = o.now from old o
-    where m.id = o.id and o.token = o.want and o.batch_id is null and o.owed is not null
-      and o.state = case o.verb when 'launch' then 'requested' when 'start' then 'booting' when 'stop' then 'stopping'
-        when 'reset' then 'resetting' else 'deleting' end
-    returning m.*
-  ),
+  upd as (update machine m set batch_id = $3, ${CLAIMED} from can c where m.id = c.id returning m.*),
+  ${CONDEMNED},
   member as (
     insert into batch_member (batch_id, machine_id, token, instance_id)
-      select $2, u.id, u.token, u.instance_id from upd u
+      select $3, u.id, u.token, u.instance_id from upd u
   ),
   counted as (
     update batch b set count = b.count + n.joined, filled = b.count + n.joined >= b.size
-    from (select count(*)::integer as joined from upd) n where b.id = $2
-  ),
-  ${STALE}
-  select true as granted, ${machineColumns('u')} from upd u
-  union all select false, ${machineColumns('o')} from old o where o.id not in (select id from upd)`;
+    from (select count(*)::integer as joined from upd) n where b.id = $3
+  )
+  ${ANSWERS}`;

@@ -1,7 +1,18 @@
 import type { Machine, MachineActs } from '../fleet/store.ts';
 import { createCollector } from './collector.ts';
 import type { Database } from './database.ts';
-import { ANSWERS, COLLECTED, ITEM, LOCKED, STALE, collectedAct } from './guarded-statement.ts';
+import {
+  ANSWERS,
+  CLAIMABLE,
+  CLAIMED,
+  COLLECTED,
+  CONDEMNED,
+  DOING,
+  ITEM,
+  LOCKED,
+  STALE,
+  collectedAct,
+} from './guarded-statement.ts';
 import { createJoin } from './join.ts';
 import { createOpenIntent } from './open-intent.ts';
 import { createRelease } from './release.ts';
@@ -38,36 +49,16 @@ function createLook(database: Database): (machine: string) => Promise<Machine | 
 
 /**
  * The claim tests columns of the row it locks and nothing else: `owed` is generated there from state and open intent.
- * Deleting condemns the machine's instance in the same write: nothing else is ever deleted.
  */
 const CLAIM = `with ${ITEM}, ${LOCKED},
-  can as materialized (
-    select *, case step
-        when 'stop' then 'stopping'
-        when 'delete' then 'deleting'
-        else case state when 'released' then 'resetting'
-          when 'parked' then case when clean then 'booting' else 'resetting' end
-          else state end
-      end as next
-    from old
-    where owed = step and batch_id is null and (step <> 'provision' or state <> 'booting' or halted)
-      and (state in ('leased', 'ready', 'released', 'parked', 'quarantined') or claimed_until is null or claimed_until <= now)
-  ),
-  upd as (
-    update machine m set state = c.next, token = m.token + 1, claimed_until = c.until, claimed_by = c.by,
-      state_since = case when c.next = m.state then m.state_since else c.now end,
-      deadline_at = case when c.next = m.state then m.deadline_at else ${deadlineSql('c.now', 'c.deadlines', 'c.next')} end,
-      changed_by = c.by, changed_at = c.now
-    from can c where m.id = c.id returning m.*
-  ),
-  condemned as (
-    update instance n set condemned_at = u.changed_at, changed_by = u.changed_by, changed_at = u.changed_at
-    from upd u where u.state = 'deleting' and n.machine_id = u.id and n.condemned_at is null
-  )
+  can as materialized (select *, ${DOING} as next from old where ${CLAIMABLE}),
+  upd as (update machine m set ${CLAIMED} from can c where m.id = c.id returning m.*),
+  ${CONDEMNED}
   ${ANSWERS}`;
 
 /**
- * Ends a step that needed no cloud call. A machine given up while its launch is still under way keeps its place until
+ * Ends a step that needed no cloud call. Without a token it is a stop that asks for nothing: claimed and ended in one
+ * write, so that whoever had claimed it before is fenced off. A machine given up while its launch is still under way keeps its place until
  * that is over: what the launch may yet make for it counts against the pool's limit.
  * Where the finisher is not the job that the open intent's flow waits for (a ring, or a job of an older intent), that
  * job is woken to find its step done.
@@ -75,13 +66,14 @@ const CLAIM = `with ${ITEM}, ${LOCKED},
 const FINISH = `with ${ITEM}, ${LOCKED},
   can as materialized (
     select *, case step when 'stop' then 'stopped' else 'deleted' end as next from old
-    where token = want and batch_id is null
+    where (token = want and batch_id is null
       and ((step = 'stop' and state = 'stopping') or (step = 'delete' and state = 'deleting' and instance_id is null and not exists (
         select from batch_member l join batch b on b.id = l.batch_id
-        where l.machine_id = old.id and l.state = 'given-up' and b.verb = 'launch' and b.state <> 'ended')))
+        where l.machine_id = old.id and l.state = 'given-up' and b.verb = 'launch' and b.state <> 'ended'))))
+      or (want is null and step = 'stop' and state in ('leased', 'stopping') and intent_kind <> 'park' and ${CLAIMABLE})
   ),
   upd as (
-    update machine m set state = c.next, claimed_until = null, claimed_by = null, state_since = c.now,
+    update machine m set state = c.next, token = m.token + case when c.want is null then 1 else 0 end, claimed_until = null, claimed_by = null, state_since = c.now,
       deadline_at = ${deadlineSql('c.now', 'c.deadlines', 'c.next')}, failures = 0, failure = null, ring = 0,
       intent_id = case when c.next = 'deleted' then null else m.intent_id end,
       intent_kind = case when c.next = 'deleted' then null else m.intent_kind end,

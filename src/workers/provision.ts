@@ -2,29 +2,24 @@ import { matchPool } from '../fleet/leasing.ts';
 import type { Outcome } from '../fleet/ports.ts';
 import type { Verb } from '../fleet/provider.ts';
 import type { Machine } from '../fleet/store.ts';
-import { afterRefusal, claimUntil, createStep, joinBatch, later, type StepJob } from './step.ts';
+import { afterRefusal, createStep, joinBatch, later, type StepJob } from './step.ts';
 
 /** Everything that leads to ready: a launch, a start from parked, a reset; and then the readiness probe. */
 export const provision = createStep('provision', provisionMachine);
 
 async function provisionMachine(on: StepJob): Promise<Outcome> {
-  const { ports } = on;
-  const claim = await ports.store.claim({ ...on.act(), step: 'provision', until: claimUntil(ports) });
-  if (claim.granted) return joinBatch(on, claim.machine, verbFor(claim.machine));
-  const { machine } = claim;
-  if (machine !== undefined && awaitsProbe(machine)) return probe(on, machine);
-  return afterRefusal(on, machine);
+  const machine = await on.ports.store.look(on.job.machine);
+  if (machine?.owed !== 'provision') return afterRefusal(on, machine);
+  return awaitsProbe(machine) ? probe(on, machine) : joinBatch(on, machine, verbFor(machine));
 }
 
 function verbFor(machine: Machine): Verb {
   if (machine.state === 'requested') return 'launch';
-  return machine.state === 'resetting' ? 'reset' : 'start';
+  return machine.state === 'booting' || (machine.state === 'parked' && machine.clean) ? 'start' : 'reset';
 }
 
 function awaitsProbe(machine: Machine): boolean {
-  return (
-    machine.state === 'booting' && machine.owed === 'provision' && machine.batch === null && !machine.halted
-  );
+  return machine.state === 'booting' && machine.batch === null && !machine.halted;
 }
 
 /** Asking a guest twice harms nobody; becoming ready is guarded by the token the machine was seen with. */

@@ -89,9 +89,10 @@ function whileOwed(on: StepJob, machine: Machine): Outcome {
   return { kind: 'refused', why: `${machine.state} with ${machine.intentKind ?? 'no intent'}` };
 }
 
-/** Puts a claimed machine into the batch of its lane, and the job to sleep until the batch tells its outcome. */
+/** Claims a machine into the batch of its lane, and puts the job to sleep until the batch tells its outcome. */
 export async function joinBatch(on: StepJob, machine: Machine, verb: Verb): Promise<Outcome> {
-  const { ports, pool } = on;
+  const { ports, pool, step } = on;
+  if (machine.batch !== null) return afterRefusal(on, machine);
   const placement = placementOf(pool, machine.placement);
   if (placement === undefined) {
     const message = `pool ${pool.name} knows no placement ${machine.placement}; name it again in the pools file`;
@@ -104,13 +105,7 @@ export async function joinBatch(on: StepJob, machine: Machine, verb: Verb): Prom
   const closeAt = new Date(act.now.getTime() + ports.settings.windowMs);
   const joined = await ports.store.join({
     ...act,
-    token: machine.token,
-    verb,
-    lane,
-    group,
-    placement,
-    closeAt,
-    size,
+    ...{ step, until: claimUntil(ports), verb, lane, group, placement, closeAt, size },
   });
   if (!joined.granted || joined.batch === undefined) return afterRefusal(on, joined.machine);
   // Lost between the two, reconcile finds the batch without a job.

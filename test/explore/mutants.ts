@@ -46,13 +46,6 @@ export const MUTANTS: readonly Mutant[] = [
     }),
   },
   {
-    name: 'a join that ignores the fencing token',
-    breaks: ['I9'],
-    mutate: ({ store, tables }) => ({
-      store: { ...store, join: (act) => store.join({ ...act, token: tokenOf(tables, act.machine) }) },
-    }),
-  },
-  {
     name: 'a stop that has the machine deleted before it is released',
     breaks: ['I1'],
     mutate: ({ workers, tables }) => ({
@@ -71,18 +64,21 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a delete that does not wait for the release, in a database that refuses nothing',
     breaks: ['I1'],
     unfenced: true,
-    mutate: ({ store, tables }) => ({
-      store: {
-        ...store,
-        async claim(act) {
-          const row = tables.machines.get(act.machine);
+    mutate: ({ store, tables, workers }) => ({
+      workers: {
+        ...workers,
+        async delete(ports, job, signal) {
+          const row = tables.machines.get(job.machine);
           const isHeld = row?.state === 'stopped' && row.intentKind === 'retire' && row.batch === null;
           if (row !== undefined && isHeld) {
-            const moved = { state: 'released', changedAt: act.now } as const;
+            const moved = { state: 'released', changedAt: ports.clock.now() } as const;
             tables.transaction(() => tables.machines.put({ ...row, ...moved }));
           }
-          return store.claim(act);
+          return workers.delete(ports, job, signal);
         },
+      },
+      store: {
+        ...store,
         async unattended(act) {
           const rings = await store.unattended(act);
           return rings.map((ring) => (ring.step === 'release' ? { ...ring, step: 'delete' } : ring));
@@ -218,10 +214,6 @@ function matchBarred(tables: Tables, { pool, now, by }: MatchAct): Lease[] {
     tables.machines.put(leased);
   });
   return [{ ...active, address: machine.address }];
-}
-
-function tokenOf(tables: Tables, machine: string): number {
-  return tables.machines.get(machine)?.token ?? 0;
 }
 
 function allDone(look: Look): Look {

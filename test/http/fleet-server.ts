@@ -188,9 +188,8 @@ async function addReadyMachine(store: Store, pool: Pool): Promise<Machine> {
   const wish = { pool, placement: placement.name, count: 1, version, reason: 'test', now, by };
   const machine = there((await store.provision(wish))[0]);
   const act = { machine, by, now, deadlines: pool.deadlines };
-  const { token } = there((await store.claim({ ...act, step: 'provision', until })).machine);
   const lane = { verb: 'launch', lane: machine, group: 'all', placement, closeAt: now, size: 1 } as const;
-  const batch = there((await store.join({ ...act, ...lane, token })).batch);
+  const batch = there((await store.join({ ...act, ...lane, step: 'provision', until })).batch);
   const closed = there(await store.closeBatch({ batch: batch.id, by, now, until }));
   const look = {
     handle: null,

@@ -77,20 +77,32 @@ export const BATCH_RULES: readonly Mutant[] = [
     },
   },
   {
-    name: 'join without the token',
+    name: 'join without the verb',
     rule: 'rule 3',
-    takesOut: 'a machine joins a batch for whoever claimed it before',
-    without: [{ file: 'src/storage/join.ts', find: 'and o.token = o.want ', replace: '' }],
+    takesOut: 'a machine joins a batch of another verb than its step asks for',
+    without: [
+      {
+        file: 'src/storage/join.ts',
+        find: 'mine where next = $4',
+        replace: 'mine where $4::text is not null',
+      },
+    ],
     killer: {
       file: `${RULES}/rule-3-one-call.test.ts`,
-      title: 'rule 3: a machine joins a batch only under its newest token',
+      title: 'rule 3: a machine joins a batch only of the verb that its step asks for',
     },
   },
   {
     name: 'join beside another batch',
     rule: 'rule 3',
     takesOut: 'a machine joins a second batch while its first is under way',
-    without: [{ file: 'src/storage/join.ts', find: 'and o.batch_id is null ', replace: '' }],
+    without: [
+      {
+        file: 'src/storage/guarded-statement.ts',
+        find: 'owed = step and batch_id is null',
+        replace: 'owed = step',
+      },
+    ],
     killer: {
       file: `${RULES}/rule-3-one-call.test.ts`,
       title: 'rule 3: a machine that is in a batch joins no other',

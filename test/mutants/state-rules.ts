@@ -48,7 +48,7 @@ export const STATE_RULES: readonly Mutant[] = [
     takesOut: 'a machine parked after a lease is started again as it was left',
     without: [
       {
-        file: 'src/storage/machine-acts.ts',
+        file: 'src/storage/guarded-statement.ts',
         find: `case when clean then 'booting' else 'resetting' end`,
         replace: `'booting'`,
       },
@@ -139,7 +139,7 @@ export const STATE_RULES: readonly Mutant[] = [
     takesOut: 'an instance is deleted that nobody has condemned',
     without: [
       {
-        file: 'src/storage/machine-acts.ts',
+        file: 'src/storage/guarded-statement.ts',
         find: `from upd u where u.state = 'deleting' and`,
         replace: 'from upd u where false and',
       },

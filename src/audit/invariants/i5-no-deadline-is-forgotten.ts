@@ -8,7 +8,8 @@ import { openVerdict, type OpenVerdict, type Verdict } from '../verdict.ts';
  * sets the next deadline.
  *
  * A deadline counts from the write that set it to the next write that sets another one or ends the row; a write that
- * leaves it in place does not help. That next write commits no later than the deadline plus one round; where there is
+ * leaves it in place does not help. One that had passed when its write committed counts from the commit: nobody could
+ * see it before. That next write commits no later than the deadline plus one round; where there is
  * none, the history ends before. Every state but the final ones has a deadline.
  *
  * Checked: each deadline that was set on a machine or a lease.
@@ -56,7 +57,7 @@ function judgeDeadline(timeline: Timeline, open: OpenVerdict, { row, setBy, next
     open.report({ at: setBy.committedAt, subject: row.subject, message, records });
     return;
   }
-  const lateByMs = (next?.committedAt ?? timeline.endsAt) - setBy.deadlineAt;
+  const lateByMs = (next?.committedAt ?? timeline.endsAt) - Math.max(setBy.deadlineAt, setBy.committedAt);
   if (lateByMs <= timeline.reconcileRoundMs) return;
   open.report({
     at: setBy.deadlineAt,

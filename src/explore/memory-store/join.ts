@@ -1,19 +1,18 @@
+import { WORKED_ON } from '../../fleet/provider.ts';
 import type { Answer, JoinAct } from '../../fleet/store.ts';
+import { isClaimable, nextState, putClaimed } from './claim.ts';
 import type { Memory } from './memory.ts';
-import { type BatchRow, memberKey, WORKED_ON } from './rows.ts';
+import { type BatchRow, type MachineRow, memberKey } from './rows.ts';
 
 type Joined = Answer & { batch?: { id: string; closeAt: Date; opened: boolean } };
 
-/** Puts a claimed machine into the open batch of its lane, verb and group; a full one takes no more. */
+/** Claims a machine into the open batch of its lane, verb and group; a full one takes no more. */
 export function join(memory: Memory, act: JoinAct): Joined {
   const { tables } = memory;
   const { batch, opened } = openBatch(memory, act);
   const old = tables.machines.get(act.machine);
-  const isJoinable =
-    old?.token === act.token && old.batch === null && old.owed !== null && old.state === WORKED_ON[act.verb];
-  if (old === undefined || !isJoinable) return { granted: false, machine: old };
-  const machine = { ...old, batch: batch.id, changedBy: act.by, changedAt: act.now };
-  tables.machines.put(machine);
+  if (old === undefined || !isJoinable(old, act)) return { granted: false, machine: old };
+  const machine = putClaimed(tables, old, act, batch.id);
   const { token, instance } = machine;
   const id = memberKey(batch.id, machine.id);
   const member = { id, batch: batch.id, machine: machine.id, token, instance };
@@ -21,6 +20,10 @@ export function join(memory: Memory, act: JoinAct): Joined {
   const count = batch.count + 1;
   tables.batches.put({ ...batch, count, filled: count >= batch.size });
   return { granted: true, machine, batch: { id: batch.id, closeAt: batch.closeAt, opened } };
+}
+
+function isJoinable(old: MachineRow, act: JoinAct): boolean {
+  return isClaimable(old, act) && nextState(old, act.step) === WORKED_ON[act.verb];
 }
 
 function openBatch({ tables, newId }: Memory, act: JoinAct): { batch: BatchRow; opened: boolean } {

@@ -1,7 +1,7 @@
-import type { MachineState, Step } from '../../fleet/lifecycle.ts';
+import type { Step } from '../../fleet/lifecycle.ts';
 import type { Act, Answer, MachineActs } from '../../fleet/store.ts';
 import { wakeFlow } from './bells.ts';
-import { dueAt, isFree } from './due.ts';
+import { claim, isClaimable } from './claim.ts';
 import { join } from './join.ts';
 import { atomic, type Memory } from './memory.ts';
 import { closeIntent, openIntent } from './open-intent.ts';
@@ -22,50 +22,6 @@ export function createMachineActs(memory: Memory): MachineActs {
   };
 }
 
-/** An open step that nobody has begun may be claimed by anybody; one being done only after its claim's time. */
-const UNBEGUN: readonly MachineState[] = ['leased', 'ready', 'released', 'parked', 'quarantined'];
-
-function claim({ tables }: Memory, act: Parameters<MachineActs['claim']>[0]): Answer {
-  const old = tables.machines.get(act.machine);
-  if (old === undefined || !isClaimable(old, act)) return { granted: false, machine: old };
-  const next = nextState(old, act.step);
-  const moves = next !== old.state;
-  const machine: MachineRow = {
-    ...old,
-    state: next,
-    token: old.token + 1,
-    claimedUntil: act.until,
-    claimedBy: act.by,
-    stateSince: moves ? act.now : old.stateSince,
-    deadlineAt: moves ? dueAt(act.now, act.deadlines, next) : old.deadlineAt,
-    changedBy: act.by,
-    changedAt: act.now,
-  };
-  tables.machines.put(machine);
-  // Deleting condemns the machine's instance in the same write: nothing else is ever deleted.
-  if (next === 'deleting') {
-    for (const each of tables.instances.where((row) => row.machine === old.id && row.condemnedAt === null)) {
-      tables.instances.put({ ...each, condemnedAt: act.now, changedBy: act.by, changedAt: act.now });
-    }
-  }
-  return { granted: true, machine };
-}
-
-function isClaimable(old: MachineRow, act: { step: Step; now: Date }): boolean {
-  if (old.owed !== act.step || old.batch !== null) return false;
-  // A machine that boots waits for its probe, which needs no claim, unless it must be started first.
-  if (act.step === 'provision' && old.state === 'booting' && !old.halted) return false;
-  return UNBEGUN.includes(old.state) || isFree(old.claimedUntil, act.now);
-}
-
-function nextState(old: MachineRow, step: Step): MachineState {
-  if (step === 'stop') return 'stopping';
-  if (step === 'delete') return 'deleting';
-  if (old.state === 'released') return 'resetting';
-  if (old.state === 'parked') return old.clean ? 'booting' : 'resetting';
-  return old.state;
-}
-
 function finish({ tables }: Memory, act: Parameters<MachineActs['finish']>[0]): Answer {
   const old = tables.machines.get(act.machine);
   if (old === undefined || !isFinishable(old, act) || keepsPlace(tables, old)) {
@@ -74,6 +30,7 @@ function finish({ tables }: Memory, act: Parameters<MachineActs['finish']>[0]): 
   const next = act.step === 'stop' ? 'stopped' : 'deleted';
   const machine: MachineRow = {
     ...settled(old, act, next),
+    ...(act.token === null && { token: old.token + 1 }),
     ...(next === 'deleted' && { intent: null, intentKind: null }),
   };
   tables.machines.put(machine);
@@ -82,10 +39,17 @@ function finish({ tables }: Memory, act: Parameters<MachineActs['finish']>[0]): 
   return { granted: true, machine };
 }
 
-function isFinishable(old: MachineRow, act: { step: Step; token: number }): boolean {
+function isFinishable(old: MachineRow, act: { step: Step; token: number | null; now: Date }): boolean {
+  if (act.token === null) return isPassable(old, act);
   if (old.token !== act.token || old.batch !== null) return false;
   if (act.step === 'stop') return old.state === 'stopping';
   return old.state === 'deleting' && old.instance === null;
+}
+
+/** A stop that asks for nothing is claimed and ended in one write. */
+function isPassable(old: MachineRow, act: { step: Step; now: Date }): boolean {
+  const isHeld = old.state === 'leased' || old.state === 'stopping';
+  return act.step === 'stop' && isHeld && old.intentKind !== 'park' && isClaimable(old, act);
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { IntentKind, LeaseState, Step } from '../../fleet/lifecycle.ts';
 import type { Pool } from '../../fleet/pool.ts';
-import type { Placement, Verb } from '../../fleet/provider.ts';
+import type { Placement } from '../../fleet/provider.ts';
 import type { Batch, Machine } from '../../fleet/store.ts';
 
 /** Rows are never changed in place: a write puts a new row. */
@@ -122,12 +122,3 @@ export function memberKey(batch: string, machine: string): string {
 export function placementKey(placement: Pick<Placement, 'pool' | 'name'>): string {
   return `${placement.pool} ${placement.name}`;
 }
-
-/** The state in which a verb's members wait for their outcome. */
-export const WORKED_ON = {
-  launch: 'requested',
-  start: 'booting',
-  stop: 'stopping',
-  reset: 'resetting',
-  delete: 'deleting',
-} as const satisfies Record<Verb, Machine['state']>;

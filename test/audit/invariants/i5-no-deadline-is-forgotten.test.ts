@@ -15,6 +15,12 @@ describe('I5: no deadline is forgotten', () => {
     expect(firedBy(breakHistory().change(boot, { deadlineAt: RECOVERED_AT - ROUND_MS + 1 }))).toEqual([]);
   });
 
+  it('counts a deadline that had passed before it was written from the write', () => {
+    const late = { deadlineAt: EPOCH - 10 * ROUND_MS };
+    const broken = breakHistory().change({ type: 'machine', machine: 'silent', to: 'provisioning' }, late);
+    expect(firedBy(broken)).toEqual([]);
+  });
+
   it('looks no further than the history does', () => {
     const broken = breakHistory().change(
       { type: 'machine', machine: 'parked', time: 200_000 },

@@ -50,19 +50,41 @@ function joiningContract(given: Given): void {
     expect(ids[2]).not.toBe(ids[0]);
   });
 
-  it('a machine joins under its own token, once, and in the state that the verb works on', async () => {
+  it('joining is a claim, for the verb that the owed step asks for; a machine joins once', async () => {
     const on = given();
     const lane = on.newId();
     const [id = ''] = await on.wished();
-    const machine = await on.claimed(id, 'provision');
-    const stale = { ...machine, token: machine.token - 1 };
-    expect(await on.store.join(on.joinAct(stale, 'launch', lane))).toMatchObject({ granted: false });
-    expect((await on.store.join(on.joinAct(machine, 'reset', lane))).granted).toBe(false);
-    expect((await on.store.join(on.joinAct(machine, 'launch', lane))).granted).toBe(true);
+    const machine = await on.seen(id);
+    for (const verb of ['reset', 'start', 'stop', 'delete'] as const) {
+      expect((await on.store.join(on.joinAct(machine, verb, lane))).granted).toBe(false);
+    }
+    expect(await on.seen(id)).toEqual(machine);
+    const joined = await on.store.join({ ...on.joinAct(machine, 'launch', lane), by: 'provision.job.0' });
+    expect(joined).toMatchObject({
+      granted: true,
+      machine: { token: machine.token + 1, claimedBy: 'provision.job.0', batch: joined.batch?.id },
+    });
     expect((await on.store.join(on.joinAct(machine, 'launch', lane))).granted).toBe(false);
     expect(
       (await on.store.join({ ...on.joinAct(machine, 'launch', lane), machine: on.newId() })).machine,
     ).toBe(undefined);
+  });
+
+  it('a machine whose step is being done joins only once that claim has run out', async () => {
+    const on = given();
+    const { machine } = await on.after('stopping');
+    const act = { ...on.joinAct(await on.seen(machine), 'stop', on.newId()), now: on.now() };
+    expect((await on.store.join(act)).granted).toBe(false);
+    on.pass(10_000);
+    expect((await on.store.join({ ...act, now: on.now() })).granted).toBe(true);
+  });
+
+  it('a machine that joins to be deleted is deleting from there on', async () => {
+    const on = given();
+    const { machine } = await on.after('released');
+    await on.intend(machine, 'retire');
+    const joined = await on.store.join(on.joinAct(await on.seen(machine), 'delete', on.newId()));
+    expect(joined.machine).toMatchObject({ state: 'deleting', deadlineAt: on.later(450_000) });
   });
 }
 

@@ -97,10 +97,14 @@ function wakingContract(given: Given): void {
     const on = given();
     const { machine } = await on.after('ending');
     const { intent } = await on.seen(machine);
-    const claimed = await on.claimed(machine, 'stop', `stop.${intent}.2`);
-    const batch = await on.closed('stop', [claimed]);
+    const owing = await on.seen(machine);
+    const act = on.joinAct(owing, 'stop', on.newId());
+    const joined = await on.store.join({ ...act, by: `stop.${intent}.2` });
+    const closing = { batch: joined.batch?.id ?? '', by: 'lane', now: on.now(), until: on.later(10_000) };
+    const batch = await on.store.closeBatch(closing);
+    if (batch === undefined) throw new Error('an idle lane takes its batch');
     await on.bells();
-    await on.record(batch, { outcomes: everyone([claimed], { state: 'done' }) });
+    await on.record(batch, { outcomes: everyone([owing], { state: 'done' }) });
     expect(jobs(await on.bells(intent ?? ''))).toEqual([`stop.${intent}.0`, `stop.${intent}.2`]);
   });
 

@@ -105,7 +105,19 @@ function createWays(base: Base) {
   };
   const joinAct = (machine: Machine, verb: Verb, lane: string) => ({
     ...act(machine.id),
-    ...{ token: machine.token, verb, lane, group: '', placement, closeAt: now(), size: 100 },
+    // Whatever claimed it before has run out by then.
+    now: machine.claimedUntil !== null && machine.claimedUntil > now() ? machine.claimedUntil : now(),
+    ...{
+      step: stepOf(verb),
+      until: later(2 * CLAIM_MS),
+      token: machine.token,
+      verb,
+      lane,
+      group: '',
+      placement,
+      closeAt: now(),
+      size: 100,
+    },
   });
   /** Puts claimed machines into a batch of their own lane and closes it. */
   const closed = async (verb: Verb, machines: readonly Machine[], lane = newId()): Promise<Batch> => {
@@ -231,6 +243,10 @@ function createHalts(base: Halting) {
   const states = async (...machines: readonly string[]): Promise<MachineState[]> =>
     Promise.all(machines.map(async (machine) => (await seen(machine)).state));
   return { intend, after, aside, deleting, recover, states };
+}
+
+function stepOf(verb: Verb): 'stop' | 'delete' | 'provision' {
+  return verb === 'stop' || verb === 'delete' ? verb : 'provision';
 }
 
 export const IDLE: Look = {

@@ -64,10 +64,11 @@ function statesContract(given: Given): void {
       const id = state === 'provisioning' ? wish : (await on.after('resetting')).machine;
       const claimed = state === 'provisioning' ? await on.claimed(id, 'provision') : await on.seen(id);
       const batch = await on.closed(state === 'provisioning' ? 'launch' : 'reset', [claimed]);
+      const { token } = await on.seen(id);
       expect(await on.recover(id)).toMatchObject({
         granted: true,
         machine: {
-          ...{ state, intentKind: 'retire', batch: null, token: claimed.token + 1, claimedUntil: null },
+          ...{ state, intentKind: 'retire', batch: null, token: token + 1, claimedUntil: null },
           ...{ owed: 'delete', deadlineAt: on.later(60_000) },
         },
       });
@@ -198,7 +199,7 @@ function ringingContract(given: Given): void {
     const on = given();
     await on.wished(5);
     const [joined = ''] = await on.wished();
-    await on.store.join(on.joinAct(await on.claimed(joined, 'provision'), 'launch', on.newId()));
+    await on.store.join(on.joinAct(await on.seen(joined), 'launch', on.newId()));
     const whole = await page(on, { after: null, limit: 10_000 });
     const kinds = (await unattended(on)).map((ring) => ring.kind);
     expect(kinds.toSorted()).toEqual(['batch', 'step', 'step', 'step', 'step', 'step']);
@@ -226,7 +227,7 @@ function ringingContract(given: Given): void {
   it('a machine in a batch is attended; its batch is not, once its time has come', async () => {
     const on = given();
     const [id = ''] = await on.wished();
-    const act = on.joinAct(await on.claimed(id, 'provision'), 'launch', on.newId());
+    const act = on.joinAct(await on.seen(id), 'launch', on.newId());
     const { batch } = await on.store.join({ ...act, closeAt: on.later(50) });
     on.pass(49);
     expect(await unattended(on)).toEqual([]);
@@ -279,9 +280,7 @@ function ringingContract(given: Given): void {
   it('a batch is rung again as a job of its own', async () => {
     const on = given();
     const [id = ''] = await on.wished();
-    const { batch } = await on.store.join(
-      on.joinAct(await on.claimed(id, 'provision'), 'launch', on.newId()),
-    );
+    const { batch } = await on.store.join(on.joinAct(await on.seen(id), 'launch', on.newId()));
     const [ring] = await unattended(on);
     if (ring === undefined) throw new Error('a batch without a job is unattended');
     expect(await on.store.ringAgain({ ring, now: on.now() })).toBe(true);

@@ -136,6 +136,50 @@ function finishContract(given: Given): void {
     });
   });
 
+  it('a stop that asks nobody for anything is claimed and ended in one write', async () => {
+    const on = given();
+    const { machine } = await on.after('ending');
+    const { token } = await on.seen(machine);
+    const answer = await on.store.finish({ ...on.act(machine), step: 'stop', token: null });
+    expect(answer).toMatchObject({ granted: true, machine: { state: 'stopped', owed: 'release' } });
+    expect(await on.seen(machine)).toMatchObject({
+      ...{ token: token + 1, claimedUntil: null, claimedBy: null, deadlineAt: on.later(60_000) },
+    });
+    expect((await on.store.finish({ ...on.act(machine), step: 'stop', token: null })).granted).toBe(false);
+  });
+
+  it('such a stop has the guards of a claim', async () => {
+    const on = given();
+    const [ready = ''] = await on.ready();
+    const pass = (machine: string, step: 'stop' | 'delete' = 'stop') =>
+      on.store.finish({ ...on.act(machine), step, token: null });
+    expect((await pass(ready)).granted).toBe(false);
+    await on.intend(ready, 'quarantine');
+    expect((await pass(ready)).granted).toBe(false);
+    const held = await on.leased();
+    expect((await pass(held.machine)).granted).toBe(false);
+    const { machine } = await on.after('stopping');
+    expect((await pass(machine)).granted).toBe(false);
+    on.pass(10_000);
+    expect((await pass(machine)).granted).toBe(true);
+    const released = await on.after('released');
+    await on.intend(released.machine, 'retire');
+    expect((await pass(released.machine, 'delete')).granted).toBe(false);
+  });
+
+  it('neither a machine in a batch nor one that is to be parked is stopped like that', async () => {
+    const on = given();
+    const batched = await on.after('stopping');
+    await on.closed('stop', [await on.seen(batched.machine)]);
+    on.pass(3_600_000);
+    expect((await on.store.finish({ ...on.act(batched.machine), step: 'stop', token: null })).granted).toBe(
+      false,
+    );
+    const { machine } = await on.after('ending');
+    await on.intend(machine, 'park');
+    expect((await on.store.finish({ ...on.act(machine), step: 'stop', token: null })).granted).toBe(false);
+  });
+
   it('a finish under an old token changes nothing', async () => {
     const on = given();
     const { machine } = await on.after('stopping');

@@ -61,6 +61,12 @@ test('rule 12: a machine that is claimed for its deletion condemns its instance 
   expect(await instanceRow(machine.instance ?? '')).toMatchObject({ condemned_at: fleet.at(5) });
 });
 
+test('rule 12: so does one that joins the batch of its deletion', async () => {
+  const { machine } = await fleet.released('retire');
+  await fleet.join(machine.id, 'delete');
+  expect(await instanceRow(machine.instance ?? '')).toMatchObject({ condemned_at: fleet.at(0) });
+});
+
 test('rule 12: an instance that was adopted since it was listed is not condemned', async () => {
   const machine = await fleet.booting();
   const instances = [machine.instance ?? ''];

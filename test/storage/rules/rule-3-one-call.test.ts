@@ -11,12 +11,10 @@ beforeEach(async () => {
 });
 afterAll(() => database.shut());
 
-test('rule 3: a machine joins a batch only under its newest token', async () => {
-  const { machine } = await fleet.stopping('recycle');
-  await fleet.claim(machine.id, { step: 'stop', at: 20 });
-  const joined = await fleet.join(machine.id, 'stop', { token: machine.token });
-  expect(joined.granted).toBe(false);
-  expect(await fleet.look(machine.id)).toMatchObject({ batch: null, token: machine.token + 1 });
+test('rule 3: a machine joins a batch only of the verb that its step asks for', async () => {
+  const { machine } = await fleet.released('recycle');
+  expect(await fleet.join(machine.id, 'start')).toEqual({ granted: false, machine });
+  expect(await fleet.join(machine.id, 'reset')).toMatchObject({ granted: true });
 });
 
 test('rule 3: a machine that is in a batch joins no other', async () => {

@@ -33,8 +33,8 @@ export interface RuleFleet {
   act(machine: string, seconds?: number): Act;
   look(machine: string): Promise<Machine>;
   claim(machine: string, claim: Claim): Promise<Answer>;
-  /** Puts a machine into a batch of its own, under the token given or else its own. */
-  join(machine: string, verb: Verb, more?: { token?: number; lane?: string; size?: number }): Promise<Joined>;
+  /** Puts a machine into a batch of its own. */
+  join(machine: string, verb: Verb, more?: { lane?: string; size?: number }): Promise<Joined>;
   close(batch: string, on?: { at?: number; until?: number }): Promise<Batch>;
   record(batch: Pick<Batch, 'id' | 'token'>, look: Partial<Look>, seconds?: number): Promise<boolean>;
   open(machine: string, kind: IntentKind, more?: Partial<OpenIntentAct>): Promise<Answer>;
@@ -105,10 +105,25 @@ function createActs(store: Store, pool: Pool): Acts {
     ...{ store, pool, act, look },
     claim: (machine, { step, at: seconds = 0, until = seconds + 10 }) =>
       store.claim({ ...act(machine, seconds), step, until: at(until) }),
-    async join(machine, verb, { token, lane = randomUUID(), size = 10 } = {}) {
-      const mine = token ?? (await look(machine)).token;
+    async join(machine, verb, { lane = randomUUID(), size = 10 } = {}) {
+      const { claimedUntil } = await look(machine);
+      const step = verb === 'stop' || verb === 'delete' ? verb : 'provision';
+      // Whatever claimed it before has run out by then.
+      const now = claimedUntil ?? at(0);
       return store.join({
-        ...{ ...act(machine), token: mine, verb, lane, group: '', placement, closeAt: at(0), size },
+        ...{
+          ...act(machine),
+          step,
+          now,
+          until: at(20),
+
+          verb,
+          lane,
+          group: '',
+          placement,
+          closeAt: at(0),
+          size,
+        },
       });
     },
     async close(batch, { at: seconds = 0, until = seconds + 10 } = {}) {
