@@ -48,16 +48,28 @@ export interface Act {
   deadlines: Pool['deadlines'];
 }
 
-export interface Granted {
+/** What is told of a machine that an act has changed: its worker needs no more to go on. */
+export type Changed = Pick<Machine, 'id' | 'state' | 'token' | 'owed'>;
+
+export interface Granted<Told = Changed> {
   granted: true;
-  machine: Machine;
+  machine: Told;
 }
 /** `machine` is what stands in its row; undefined where there is none. */
 export interface Refused {
   granted: false;
   machine: Machine | undefined;
 }
-export type Answer = Granted | Refused;
+export type Answer<Told = Changed> = Granted<Told> | Refused;
+
+export type JoinAnswer = (Granted & { batch: JoinedBatch }) | (Refused & { batch?: undefined });
+
+export interface JoinedBatch {
+  id: string;
+  closeAt: Date;
+  /** True for the one who opened it: its job is that one's to add. */
+  opened: boolean;
+}
 
 export interface MachineActs {
   look(machine: string): Promise<Machine | undefined>;
@@ -71,7 +83,7 @@ export interface MachineActs {
    * Claims a step and puts the machine into the open batch of its lane, verb and group, in one write; opens one if
    * need be. Refused where a claim would be, and where the step does not ask for that verb.
    */
-  join(act: JoinAct): Promise<Answer & { batch?: { id: string; closeAt: Date; opened: boolean } }>;
+  join(act: JoinAct): Promise<JoinAnswer>;
   /**
    * Ends a step that needs no cloud call, under its token: stopping -> stopped, deleting -> deleted. Without a token
    * it is a stop that needs no claim, since it asks nobody for anything: leased -> stopped, as one write, with the
@@ -86,7 +98,7 @@ export interface MachineActs {
    * Opens an intent, or replaces a milder one; in the same write an active lease on the machine goes to ending with
    * `outcome`. A machine still requested is deleted at once by a retire while its batch is open.
    */
-  openIntent(act: OpenIntentAct): Promise<Answer>;
+  openIntent(act: OpenIntentAct): Promise<Answer<Machine>>;
 }
 
 export interface OpenIntentAct extends Act {

@@ -39,7 +39,7 @@ async function closeBatch(database: Database, act: BatchAct): Promise<Batch | un
     return await database.transaction(async (sql) => {
       const rows = await sql.query(CLOSE, [act.batch, act.now, act.until, act.by]);
       if (rows.length === 0) return undefined;
-      await sql.query(START_PROVISIONING, [act.batch, act.now, act.by]);
+      if (rows[0]?.['verb'] === 'launch') await sql.query(START_PROVISIONING, [act.batch, act.now, act.by]);
       return (await withMembers(sql, rows))[0];
     });
   } catch (error) {

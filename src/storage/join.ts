@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Verb, WORKED_ON } from '../fleet/provider.ts';
-import type { Answer, JoinAct } from '../fleet/store.ts';
+import type { JoinAct, JoinAnswer } from '../fleet/store.ts';
 import { createCollector } from './collector.ts';
 import type { Database, Row, Sql } from './database.ts';
 import {
@@ -16,14 +16,12 @@ import {
   toAnswers,
 } from './guarded-statement.ts';
 
-type Joined = Answer & { batch?: { id: string; closeAt: Date; opened: boolean } };
-
 /**
  * Claims machines into the open batch of their lane, verb and group. The batch's row is locked first, so that
  * it cannot close around a machine that is just joining. A full batch takes no more; the rest opens the next one.
  */
-export function createJoin(database: Database): (act: JoinAct) => Promise<Joined> {
-  const collect = createCollector<JoinAct, Joined>({
+export function createJoin(database: Database): (act: JoinAct) => Promise<JoinAnswer> {
+  const collect = createCollector<JoinAct, JoinAnswer>({
     ...COLLECTED,
     key: (act) => act.machine,
     run: (acts) => joinAll(database, acts),
@@ -31,8 +29,8 @@ export function createJoin(database: Database): (act: JoinAct) => Promise<Joined
   return async (act) => collect(act);
 }
 
-async function joinAll(database: Database, acts: readonly JoinAct[]): Promise<Map<string, Joined>> {
-  const joined = new Map<string, Joined>();
+async function joinAll(database: Database, acts: readonly JoinAct[]): Promise<Map<string, JoinAnswer>> {
+  const joined = new Map<string, JoinAnswer>();
   for (const group of Map.groupBy(acts, groupKey).values()) {
     for (const chunk of chunks(group)) await joinGroup(database, chunk, joined);
   }
@@ -52,7 +50,7 @@ function* chunks(group: readonly JoinAct[]): Generator<readonly JoinAct[]> {
 async function joinGroup(
   database: Database,
   acts: readonly JoinAct[],
-  joined: Map<string, Joined>,
+  joined: Map<string, JoinAnswer>,
 ): Promise<void> {
   await database.transaction(async (sql) => {
     let left = acts;

@@ -11,7 +11,7 @@ export function createOpenIntent(database: Database): MachineActs['openIntent'] 
   return (act) => database.transaction((sql) => openIntent(sql, act));
 }
 
-export async function openIntent(sql: Sql, act: OpenIntentAct): Promise<Answer> {
+export async function openIntent(sql: Sql, act: OpenIntentAct): Promise<Answer<Machine>> {
   const machine = await lockMachine(sql, act.machine);
   if (machine === undefined) return { granted: false, machine };
   if (act.token !== undefined && act.token !== machine.token) return refused(machine);
@@ -24,7 +24,7 @@ export async function openIntent(sql: Sql, act: OpenIntentAct): Promise<Answer> 
   return after === undefined ? refused(machine) : { granted: true, machine: after };
 }
 
-function refused(machine: Machine): Answer {
+function refused(machine: Machine): Answer<Machine> {
   return { granted: false, machine };
 }
 
@@ -79,7 +79,7 @@ const END_LEASE = `update lease set state = 'ending', outcome = $2, reason = $3,
   where id = $1 and state = 'active'`;
 
 /** A wish that no call has been sent for ends at once; its batch, still open, goes on without it. */
-export async function cancelRequested(sql: Sql, act: Act): Promise<Answer> {
+export async function cancelRequested(sql: Sql, act: Act): Promise<Answer<Machine>> {
   const rows = await sql.query(CANCEL, [act.machine, act.now, act.by]);
   const [row] = rows;
   if (row !== undefined) return { granted: true, machine: toMachine(row) };

@@ -1,4 +1,4 @@
-import type { Act, Answer } from '../fleet/store.ts';
+import type { Act, Answer, Machine } from '../fleet/store.ts';
 import { createCollector } from './collector.ts';
 import type { Database, Sql } from './database.ts';
 import { actValues, ANSWERS, COLLECTED, ITEM, LOCKED, toAnswers } from './guarded-statement.ts';
@@ -16,10 +16,13 @@ export function createRelease(database: Database): (act: Act) => Promise<Answer>
   });
   return async (act) => {
     const answer = await onward(act);
-    const kind = answer.machine?.intentKind;
-    const setsAside = answer.machine?.state === 'stopped' && (kind === 'park' || kind === 'quarantine');
-    return answer.granted || !setsAside ? answer : releaseAside(database, act);
+    return answer.granted || !isSetAside(answer.machine) ? answer : releaseAside(database, act);
   };
+}
+
+function isSetAside(machine: Machine | undefined): boolean {
+  const { state, intentKind } = machine ?? {};
+  return state === 'stopped' && (intentKind === 'park' || intentKind === 'quarantine');
 }
 
 async function releaseAside(database: Database, act: Act): Promise<Answer> {
@@ -72,4 +75,4 @@ const SET_ASIDE = `with ${ITEM}, ${LOCKED},
     update intent n set closed_at = c.now, closed_why = 'done'
     from can c where c.next = 'parked' and n.id = c.intent_id and n.closed_why is null
   )
-  select true as granted, ${machineColumns('u')} from upd u`;
+  ${ANSWERS}`;

@@ -107,7 +107,7 @@ export async function joinBatch(on: StepJob, machine: Machine, verb: Verb): Prom
     ...act,
     ...{ step, until: claimUntil(ports), verb, lane, group, placement, closeAt, size },
   });
-  if (!joined.granted || joined.batch === undefined) return afterRefusal(on, joined.machine);
+  if (!joined.granted) return afterRefusal(on, joined.machine);
   // Lost between the two, reconcile finds the batch without a job.
   if (joined.batch.opened) await ports.jobs.batch(joined.batch.id, joined.batch.closeAt);
   return later(ports, BATCH_LOOK_MS, `in batch ${joined.batch.id}`);

@@ -203,7 +203,7 @@ async function addReadyMachine(store: Store, pool: Pool): Promise<Machine> {
   const booting = there(await store.look(machine));
   const ready = await store.becomeReady({ ...act, token: booting.token });
   if (!ready.granted) throw new Error(`the machine is ${booting.state} and did not become ready`);
-  return ready.machine;
+  return there(await store.look(machine));
 }
 
 function there<Value>(value: Value | undefined): Value {

@@ -7,8 +7,8 @@ const SETTLE = 'src/storage/settle-members.ts';
 
 const PROVISIONING_OUT: Replacement = {
   file: BATCHES,
-  find: 'await sql.query(START_PROVISIONING, [act.batch, act.now, act.by]);',
-  replace: '',
+  find: `=== 'launch') await sql.query(START_PROVISIONING`,
+  replace: `=== 'nothing') await sql.query(START_PROVISIONING`,
 };
 
 const MEMBER_TOKEN = 'm.token = b.token and ';

@@ -1,13 +1,11 @@
 import { WORKED_ON } from '../../fleet/provider.ts';
-import type { Answer, JoinAct } from '../../fleet/store.ts';
+import type { JoinAct, JoinAnswer } from '../../fleet/store.ts';
 import { isClaimable, nextState, putClaimed } from './claim.ts';
 import type { Memory } from './memory.ts';
 import { type BatchRow, type MachineRow, memberKey } from './rows.ts';
 
-type Joined = Answer & { batch?: { id: string; closeAt: Date; opened: boolean } };
-
 /** Claims a machine into the open batch of its lane, verb and group; a full one takes no more. */
-export function join(memory: Memory, act: JoinAct): Joined {
+export function join(memory: Memory, act: JoinAct): JoinAnswer {
   const { tables } = memory;
   const { batch, opened } = openBatch(memory, act);
   const old = tables.machines.get(act.machine);

@@ -1,5 +1,5 @@
 import { type IntentKind, mayReplace, OPENS_IN } from '../../fleet/lifecycle.ts';
-import type { Act, Answer, OpenIntentAct } from '../../fleet/store.ts';
+import type { Act, Answer, Machine, OpenIntentAct } from '../../fleet/store.ts';
 import { ringFlow } from './bells.ts';
 import { after, ENDING_MS } from './due.ts';
 import type { Memory } from './memory.ts';
@@ -10,7 +10,7 @@ import type { Tables } from './tables.ts';
 export const AT_ONCE_MS = 60_000;
 
 /** Opens an intent or replaces a milder one; an active lease on the machine goes to ending in the same act. */
-export function openIntent(memory: Memory, act: OpenIntentAct): Answer {
+export function openIntent(memory: Memory, act: OpenIntentAct): Answer<Machine> {
   const { tables } = memory;
   const old = tables.machines.get(act.machine);
   if (old === undefined) return { granted: false, machine: undefined };
@@ -77,7 +77,7 @@ export function closeIntent(
 }
 
 /** A wish that no call has been sent for ends at once; its batch, still open, goes on without it. */
-export function cancelRequested({ tables }: Memory, act: Omit<Act, 'deadlines'>): Answer {
+export function cancelRequested({ tables }: Memory, act: Omit<Act, 'deadlines'>): Answer<Machine> {
   const old = tables.machines.get(act.machine);
   const batch = old?.batch === null || old === undefined ? undefined : tables.batches.get(old.batch);
   if (old?.state !== 'requested' || (batch !== undefined && batch.state !== 'open')) {

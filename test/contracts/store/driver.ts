@@ -101,7 +101,7 @@ function createWays(base: Base) {
   const claimed = async (machine: string, step: 'stop' | 'delete' | 'provision', by?: string) => {
     const answer = await claim(machine, step, by);
     if (!answer.granted) throw new Error(`the ${step} of ${machine} was refused: ${answer.machine?.state}`);
-    return answer.machine;
+    return seen(machine);
   };
   const joinAct = (machine: Machine, verb: Verb, lane: string) => ({
     ...act(machine.id),

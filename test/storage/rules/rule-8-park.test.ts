@@ -29,5 +29,6 @@ test('rule 8: a machine parked while it was clean is started again without a res
   await fleet.open(ready.id, 'provision');
   await fleet.sql(`update machine set halted = true where id = $1`, [ready.id]);
   const started = await fleet.claim(ready.id, { step: 'provision' });
-  expect(started.machine).toMatchObject({ state: 'booting', clean: true });
+  expect(started.granted).toBe(true);
+  expect(await fleet.look(ready.id)).toMatchObject({ state: 'booting', clean: true });
 });
