@@ -2,7 +2,7 @@ import type { Act, Answer, Machine } from '../fleet/store.ts';
 import { createCollector } from './collector.ts';
 import type { Database, Sql } from './database.ts';
 import { actValues, ANSWERS, COLLECTED, ITEM, LOCKED, toAnswers } from './guarded-statement.ts';
-import { deadlineSql, machineColumns } from './rows.ts';
+import { deadlineSql } from './rows.ts';
 
 /**
  * The release transaction: the lease ends with the outcome it shows, the machine is released, and where its intent

@@ -13,15 +13,14 @@ const UNBEGUN: readonly MachineState[] = ['leased', 'ready', 'released', 'parked
 export function claim({ tables }: Memory, act: ClaimAct): Answer {
   const old = tables.machines.get(act.machine);
   if (old === undefined || !isClaimable(old, act)) return { granted: false, machine: old };
-  return { granted: true, machine: putClaimed(tables, old, act) };
+  return { granted: true, machine: putClaimed(tables, old, { ...act, batch: null }) };
 }
 
 /** Writes a claim that was seen to be allowed; with a batch, the machine joins it in the same write. */
 export function putClaimed(
   tables: Tables,
   old: MachineRow,
-  act: ClaimAct,
-  batch: string | null = null,
+  act: ClaimAct & { batch: string | null },
 ): MachineRow {
   const next = nextState(old, act.step);
   const moves = next !== old.state;
@@ -35,7 +34,7 @@ export function putClaimed(
     deadlineAt: moves ? dueAt(act.now, act.deadlines, next) : old.deadlineAt,
     changedBy: act.by,
     changedAt: act.now,
-    batch,
+    batch: act.batch,
   };
   tables.machines.put(machine);
   // Deleting condemns the machine's instance in the same write: nothing else is ever deleted.

@@ -10,7 +10,7 @@ export function join(memory: Memory, act: JoinAct): JoinAnswer {
   const { batch, opened } = openBatch(memory, act);
   const old = tables.machines.get(act.machine);
   if (old === undefined || !isJoinable(old, act)) return { granted: false, machine: old };
-  const machine = putClaimed(tables, old, act, batch.id);
+  const machine = putClaimed(tables, old, { ...act, batch: batch.id });
   const { token, instance } = machine;
   const id = memberKey(batch.id, machine.id);
   const member = { id, batch: batch.id, machine: machine.id, token, instance };
