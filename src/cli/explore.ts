@@ -1,17 +1,18 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { audit } from '../audit/audit.ts';
-import type { Exploration } from '../explore/explore.ts';
-import { exploreSeeds, type SeedViolation } from '../explore/explore-seeds.ts';
+import { exploreSeeds, type Failure } from '../explore/explore-seeds.ts';
 import { EXIT } from './exit-codes.ts';
 
 interface Options {
   seeds: number;
   from: number;
+  /** With one seed: the places of the faults that are let happen. */
+  faults: ReadonlySet<number> | undefined;
   report: string | undefined;
 }
 
-const USAGE = 'npm run explore -- --seeds N [--from S] [--store memory] [--report FILE]';
+const USAGE = 'npm run explore -- --seeds N [--from S] [--faults PLACES] [--store memory] [--report FILE]';
 
 /**
  * Runs the whole fleet under N seeds: its real workers over ports in memory, a virtual clock and a seeded choice of
@@ -23,9 +24,9 @@ export async function main(args: readonly string[]): Promise<number> {
     process.stderr.write(`drover: ${options}\n${USAGE}\n`);
     return EXIT.usage;
   }
-  const { seeds, from } = options;
+  const { seeds, from, faults } = options;
   const seconds = (): number => performance.now() / 1000;
-  const report = await exploreSeeds({ seeds, from, audit, seconds, onFailure: tellFailure });
+  const report = await exploreSeeds({ seeds, from, faults, audit, seconds, onFailure: tellFailure });
   if (options.report !== undefined) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`);
   const failed = new Set(report.violations.map((violation) => violation.seed));
   const steps = `${report.steps} steps in ${report.seconds.toFixed(1)} s`;
@@ -44,6 +45,7 @@ function readOptions(args: readonly string[]): Options | string {
       options: {
         seeds: { type: 'string', default: String(DEFAULT_SEEDS) },
         from: { type: 'string', default: '1' },
+        faults: { type: 'string' },
         store: { type: 'string', default: 'memory' },
         report: { type: 'string' },
       },
@@ -51,8 +53,11 @@ function readOptions(args: readonly string[]): Options | string {
     const [seeds, from] = [toNumber(values.seeds), toNumber(values.from)];
     if (seeds === undefined || seeds === 0) return `--seeds must be a whole number from 1 to ${MOST}`;
     if (from === undefined) return `--from must be a whole number from 0 to ${MOST}`;
+    const faults = toPlaces(values.faults);
+    if (faults === null || (faults !== undefined && seeds !== 1))
+      return '--faults takes the places of faults as a failing seed tells them (3,17), and goes with --seeds 1';
     if (values.store !== 'memory') return `--store must be memory, not ${values.store}`;
-    return { seeds, from, report: values.report };
+    return { seeds, from, faults, report: values.report };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
@@ -63,13 +68,22 @@ function toNumber(text: string): number | undefined {
   return /^\d+$/.test(text) && number <= MOST ? number : undefined;
 }
 
-/** The trace of a failing run, what broke, and how to see it again. */
-function tellFailure(run: Exploration, violations: readonly SeedViolation[]): void {
+/** Undefined where nothing is said; null where it makes no sense. */
+function toPlaces(text: string | undefined): ReadonlySet<number> | undefined | null {
+  if (text === undefined) return undefined;
+  const places = text === '' ? [] : text.split(',').map(toNumber);
+  return places.every((place) => place !== undefined) ? new Set(places) : null;
+}
+
+/** The trace of a failing run with the faults that it takes, what broke, and how to see it again. */
+function tellFailure({ run, violations, faults }: Failure): void {
+  const counted = Object.entries(run.faults).filter(([, count]) => count > 0);
   const lines = [
-    `seed ${run.seed}: every step, in milliseconds since its beginning`,
+    `seed ${run.seed}, shrunk to ${faults.length} faults: every step, in milliseconds since its beginning`,
     ...run.trace.map((line) => `  ${line}`),
     ...violations.map(({ invariant, message }) => `seed ${run.seed} breaks ${invariant}: ${message}`),
-    `see it again with: npm run explore -- --seeds 1 --from ${run.seed}`,
+    `it takes: ${counted.map(([fault, count]) => `${fault} ${count}`).join(', ') || 'no fault at all'}`,
+    `see it again with: npm run explore -- --seeds 1 --from ${run.seed} --faults ${faults.join(',')}`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
 }

@@ -1,6 +1,7 @@
 import { explore, type Exploration, type ExploreOptions } from './explore.ts';
 import type { Counted } from './faults.ts';
 import type { HistoryEntry } from './history.ts';
+import { shrink } from './shrink.ts';
 
 /** What the auditor says of a history. */
 export interface Verdict {
@@ -32,8 +33,15 @@ export interface SeedsOptions extends Omit<ExploreOptions, 'seed'> {
   audit(history: readonly HistoryEntry[]): Verdict;
   /** Seconds that have passed, for the report alone. */
   seconds(): number;
-  /** Told of each run that went wrong, with all it has to show. */
-  onFailure?(run: Exploration, violations: readonly SeedViolation[]): void;
+  /** Told of each run that went wrong, with all it has to show; shrunk to the faults that it takes. */
+  onFailure?(failure: Failure): void;
+}
+
+export interface Failure {
+  run: Exploration;
+  violations: readonly SeedViolation[];
+  /** The places of the faults that it takes. */
+  faults: readonly number[];
 }
 
 /** Runs seeds one after the other and has each history audited. */
@@ -49,10 +57,33 @@ export async function exploreSeeds(options: SeedsOptions): Promise<ExploreReport
     addUp(report.checked, verdict.checked);
     addUp(report.faults, run.faults);
     report.violations.push(...violations);
-    if (violations.length > 0) onFailure?.(run, violations);
+    if (violations.length > 0 && onFailure !== undefined)
+      onFailure(await shrinkRun(options, run, violations));
   }
   report.seconds = seconds() - begunAt;
   return report;
+}
+
+/** The same seed with the fewest faults that still break the same invariant. */
+async function shrinkRun(
+  { audit, faults, ...how }: SeedsOptions,
+  whole: Exploration,
+  violations: readonly SeedViolation[],
+): Promise<Failure> {
+  const broken = new Set(violations.map((violation) => violation.invariant));
+  let found: Failure = { run: whole, violations, faults: [...(faults ?? places(whole.faultPlaces))] };
+  await shrink(found.faults, async (only) => {
+    const run = await explore({ ...how, seed: whole.seed, faults: only });
+    const seen = violationsOf(run, audit(run.history));
+    const fails = seen.some((violation) => broken.has(violation.invariant));
+    if (fails) found = { run, violations: seen, faults: [...only] };
+    return fails;
+  });
+  return found;
+}
+
+function places(count: number): number[] {
+  return Array.from({ length: count }, (_, place) => place);
 }
 
 function violationsOf({ seed, failures }: Exploration, verdict: Verdict): SeedViolation[] {

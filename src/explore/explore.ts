@@ -12,7 +12,7 @@ import { startClient } from './actors/client.ts';
 import { startWorkerProcess } from './actors/worker-process.ts';
 import { createFarSide } from './cloud/far-side.ts';
 import { closingEntries, unrest } from './end-of-run.ts';
-import { type Counted, createFaultCounts, type Fault, type FaultCounts, FAULTS } from './faults.ts';
+import { type Counted, createFaults, type Fault, type Faults, FAULTS } from './faults.ts';
 import type { HistoryEntry } from './history.ts';
 import { createLockTable } from './locks.ts';
 import { createMemoryStore, type MemoryStore } from './memory-store.ts';
@@ -29,6 +29,8 @@ export interface Exploration {
   seed: number;
   steps: number;
   faults: Counted;
+  /** How many faults there could be: each has its place in the run. */
+  faultPlaces: number;
   /** What the auditor judges. */
   history: readonly HistoryEntry[];
   /** What went wrong that no history tells: an error nobody expects, a run that never became quiet. */
@@ -39,6 +41,8 @@ export interface Exploration {
 
 export interface ExploreOptions {
   seed: number;
+  /** The places of the faults that are let happen; all of them where left out. */
+  faults?: ReadonlySet<number> | undefined;
   /** Puts something wrong in the place of a part, to see whether it is noticed. */
   mutate?: (parts: MutableParts) => Partial<MutableParts>;
   /** False leaves out what the database refuses by itself. */
@@ -63,9 +67,9 @@ const SLOWEST_MS = 14_000;
 export async function explore(options: ExploreOptions): Promise<Exploration> {
   const random = createRandomness(options.seed);
   const scheduler = createScheduler(random, EPOCH_MS);
-  const faults = createFaultCounts();
+  const faults = createFaults(options.faults);
   const world = createWorld({ options, random, scheduler, faults });
-  const targets = populate(world);
+  const targets = populate(world, faults);
   const { chaosMs } = world.plan;
   scheduler.slowDown(() => (world.cloud.isFaulty('slowNetwork') ? random.between(50, SLOWEST_MS) : 0));
   await world.store.applyPools({ pools: world.plan.pools, now: scheduler.clock.now() });
@@ -76,7 +80,8 @@ export async function explore(options: ExploreOptions): Promise<Exploration> {
   const restless = unrest(world).map((what) => `it never became quiet: ${what}`);
   const { history, errors } = world;
   return {
-    ...{ seed: options.seed, steps: scheduler.steps(), faults: faults.counts(), trace: scheduler.trace },
+    ...{ seed: options.seed, steps: scheduler.steps(), trace: scheduler.trace },
+    ...{ faults: faults.counts(), faultPlaces: faults.asked() },
     history: [...history, ...closingEntries(world, EPOCH_MS)],
     failures: [...errors, ...restless],
   };
@@ -88,7 +93,7 @@ function createWorld(from: {
   options: ExploreOptions;
   random: Randomness;
   scheduler: Scheduler;
-  faults: FaultCounts;
+  faults: Faults;
 }): RunWorld {
   const { options, random, scheduler, faults } = from;
   const plan = drawPlan(random);
@@ -111,13 +116,13 @@ function createWorld(from: {
 
 function createCloud(
   from: Pick<RunWorld, 'plan' | 'scheduler' | 'random' | 'history'> & {
-    faults: FaultCounts;
+    faults: Faults;
     isChaos(): boolean;
   },
 ): Pick<RunWorld, 'cloud' | 'far'> {
   const { plan, scheduler, random, history, faults } = from;
   const isFaulty = (fault: Fault): boolean => {
-    const isNow = from.isChaos() && random.chance(plan.faults[fault] ?? 0);
+    const isNow = from.isChaos() && random.chance(plan.faults[fault] ?? 0) && faults.admits();
     if (isNow) faults.count(fault);
     return isNow;
   };
@@ -136,7 +141,7 @@ function createIds(): (kind: string) => string {
 }
 
 /** Everybody who acts in a run. */
-function populate(world: RunWorld): Targets {
+function populate(world: RunWorld, faults: Faults): Targets {
   const { scheduler, random, plan, queues } = world;
   const api = createApi(world);
   const workers = new Map<string, Process>();
@@ -157,13 +162,13 @@ function populate(world: RunWorld): Targets {
       return late;
     },
   };
-  planBlows(targets);
+  planBlows(targets, faults);
   return targets;
 }
 
 const STALL_MS = 5000;
 
-function planBlows(targets: Targets): void {
+function planBlows(targets: Targets, faults: Faults): void {
   const { plan, random, scheduler } = targets.world;
   // A call's fault has a chance instead, which is less than one.
   const lots = FAULTS.flatMap((fault) =>
@@ -177,7 +182,7 @@ function planBlows(targets: Targets): void {
 
   function tryBlow(on: Targets, fault: Fault, { inMs, tries }: { inMs: number; tries: number }): void {
     const fire = (): void => {
-      if (!on.world.isChaos || strike(on, fault) || tries === 0) return;
+      if (!on.world.isChaos || !faults.admits() || strike(on, fault) || tries === 0) return;
       tryBlow(on, fault, { inMs: 200, tries: tries - 1 });
     };
     scheduler.timer(null, inMs, { label: `${fault} is due`, fire });

@@ -32,11 +32,29 @@ it('a few seeds are explored, and the report says against what', async () => {
   expect(report).toMatchObject({ seeds: 3, violations: [] });
 });
 
+it('a seed is explored with the faults of some places only', async () => {
+  const reports = [];
+  for (const faults of [[], ['--faults', ''], ['--faults', '0,1,2']]) {
+    const file = join(folder, `report-${reports.length}.json`);
+    expect(await main(['--seeds', '1', '--from', '7', '--report', file, ...faults])).toBe(0);
+    const report = JSON.parse(await readFile(file, 'utf8')) as { faults: Record<string, number> };
+    const { cancelled = 0, clientGone = 0, ...rest } = report.faults;
+    expect(cancelled + clientGone).toBeLessThanOrEqual(20);
+    reports.push(Object.values(rest).reduce((sum, count) => sum + count, 0));
+  }
+  const [all = 0, none, few = 0] = reports;
+  expect(none).toBe(0);
+  expect(few).toBeGreaterThan(0);
+  expect(few).toBeLessThan(all);
+});
+
 it.each([
   [['--seeds', '0'], '--seeds must be a whole number from 1'],
   [['--seeds', 'many'], '--seeds must be a whole number from 1'],
   [['--from', '-1'], '--from'],
   [['--store', 'postgres'], '--store must be memory, not postgres'],
+  [['--seeds', '1', '--faults', '3,many'], '--faults takes the places of faults'],
+  [['--seeds', '2', '--faults', '3'], '--faults takes the places of faults'],
   [['--speed', '3'], '--speed'],
 ])('%j is refused with a sentence that says why', async (args, why) => {
   expect(await main(args)).toBe(2);
