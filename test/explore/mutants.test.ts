@@ -1,6 +1,11 @@
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { audit } from '../../src/audit/audit.ts';
 import { explore } from '../../src/explore/explore.ts';
+import { tableIn } from '../mutants/fence-table.ts';
+import { MUTANTS_BEGIN, MUTANTS_END, mutantTable } from './mutant-table.ts';
 import { type Mutant, MUTANTS } from './mutants.ts';
 
 const SEEDS = 80;
@@ -19,4 +24,11 @@ async function findSeed(mutant: Mutant): Promise<number | undefined> {
 
 it.each(MUTANTS)('$name is found within a few seeds', { timeout: 120_000 }, async (mutant) => {
   expect(await findSeed(mutant)).toBeDefined();
+});
+
+const page = fileURLToPath(new URL('../../docs/explorer.md', import.meta.url));
+
+it.skipIf(!existsSync(page))('docs/explorer.md shows the wrong programs as they are', async () => {
+  const shown = tableIn(await readFile(page, 'utf8'), [MUTANTS_BEGIN, MUTANTS_END]);
+  expect(shown).toBe(mutantTable(MUTANTS));
 });

@@ -10,7 +10,11 @@ export function fenceTable(mutants: readonly Mutant[]): string {
     const alone = bypassed.length === 0 ? '' : `; ${bypassed.length} other guards out as well`;
     return [name, rule, `${takesOut}${alone}`, `\`${killer.file}\`: ${killer.title}`];
   });
-  const head = ['mutant', 'of', 'what is taken out', 'the test that fails'];
+  return toTable(['mutant', 'of', 'what is taken out', 'the test that fails'], rows);
+}
+
+/** A table of Markdown. */
+export function toTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   return [head, head.map(() => '---'), ...rows].map(toLine).join('\n');
 }
 
@@ -19,8 +23,11 @@ function toLine(cells: readonly string[]): string {
 }
 
 /** What a page shows between the two lines; undefined where it lacks one of them. */
-export function tableIn(page: string): string | undefined {
-  const [, after] = page.split(FENCES_BEGIN);
-  const [table, end] = after?.split(FENCES_END) ?? [];
+export function tableIn(
+  page: string,
+  [from, to]: readonly [string, string] = [FENCES_BEGIN, FENCES_END],
+): string | undefined {
+  const [, after] = page.split(from);
+  const [table, end] = after?.split(to) ?? [];
   return end === undefined ? undefined : table?.trim();
 }
