@@ -68,13 +68,17 @@ function report(open: OpenVerdict, look: OwedRecord, forMs: number): void {
   });
 }
 
-/** When the step was no longer owed: the first write after `since` that moved, claimed or batched the machine. */
+/**
+ * When the step was no longer owed: the first write that moved, claimed or batched the machine after the one that
+ * `since` tells of, or, where `since` is the end of a claim, that committed after it. When a write was asked for says
+ * nothing: a slow one was asked for long before.
+ */
 function findDone(records: readonly MachineRecord[], since: number): number {
-  for (let index = firstFrom(records, since, (row) => row.committedAt); index < records.length; index += 1) {
+  const setBy = records.findLastIndex((record) => record.at === since);
+  const from = setBy === -1 ? firstFrom(records, since, (row) => row.committedAt) : setBy + 1;
+  for (let index = from; index < records.length; index += 1) {
     const [before, record] = [records[index - 1], records[index]];
-    if (before !== undefined && record !== undefined && record.at > since && isProgress(record, before)) {
-      return record.committedAt;
-    }
+    if (before !== undefined && record !== undefined && isProgress(record, before)) return record.committedAt;
   }
   return Infinity;
 }

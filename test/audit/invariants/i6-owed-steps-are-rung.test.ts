@@ -38,6 +38,18 @@ describe('I6: owed steps are rung', () => {
     expect(firedBy(breakHistory().remove(early).move(late, 41_000))).toEqual([]);
   });
 
+  it('takes a write for the step being done by its commit, however long before it was asked for', () => {
+    const where = { type: 'machine', machine: 'reused', to: 'released', time: 11_000 } as const;
+    const since = EPOCH + 15_000;
+    const broken = (at: number): BrokenHistory =>
+      breakHistory()
+        .change(late, { rung: false, since })
+        .change(early, { live: false, since })
+        .repeat(where, { token: 4, at, committedAt: EPOCH + 20_000, from: 'released' });
+    expect(violationsOfI6(broken(EPOCH + 12_000))).toEqual(violationsOfI6(broken(EPOCH + 19_000)));
+    expect(violationsOfI6(broken(EPOCH + 12_000))).toEqual([]);
+  });
+
   it.each([{ token: 4 }, { batch: 'resets' }])('takes %o for the step being done', (claim) => {
     const where = { type: 'machine', machine: 'reused', to: 'released', time: 11_000 } as const;
     const times = { at: EPOCH + 20_000, committedAt: EPOCH + 20_000 };
