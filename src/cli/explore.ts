@@ -2,13 +2,14 @@ import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { audit } from '../audit/audit.ts';
 import { exploreSeeds, type Failure } from '../explore/explore-seeds.ts';
+import { FAULTS } from '../explore/faults.ts';
 import { EXIT } from './exit-codes.ts';
 
 interface Options {
   seeds: number;
   from: number;
   /** With one seed: the places of the faults that are let happen. */
-  faults: ReadonlySet<number> | undefined;
+  faults: ReadonlySet<string> | undefined;
   report: string | undefined;
 }
 
@@ -55,7 +56,7 @@ function readOptions(args: readonly string[]): Options | string {
     if (from === undefined) return `--from must be a whole number from 0 to ${MOST}`;
     const faults = toPlaces(values.faults);
     if (faults === null || (faults !== undefined && seeds !== 1))
-      return '--faults takes the places of faults as a failing seed tells them (3,17), and goes with --seeds 1';
+      return '--faults takes the places of faults as a failing seed tells them (crash:0,lostJob:2), and goes with --seeds 1';
     if (values.store !== 'memory') return `--store must be memory, not ${values.store}`;
     return { seeds, from, faults, report: values.report };
   } catch (error) {
@@ -69,20 +70,23 @@ function toNumber(text: string): number | undefined {
 }
 
 /** Undefined where nothing is said; null where it makes no sense. */
-function toPlaces(text: string | undefined): ReadonlySet<number> | undefined | null {
+function toPlaces(text: string | undefined): ReadonlySet<string> | undefined | null {
   if (text === undefined) return undefined;
-  const places = text === '' ? [] : text.split(',').map(toNumber);
-  return places.every((place) => place !== undefined) ? new Set(places) : null;
+  const places = text === '' ? [] : text.split(',');
+  return places.every(isPlace) ? new Set(places) : null;
+}
+
+function isPlace(text: string): boolean {
+  const [fault, number = ''] = text.split(':');
+  return FAULTS.some((each) => each === fault) && toNumber(number) !== undefined;
 }
 
 /** The trace of a failing run with the faults that it takes, what broke, and how to see it again. */
 function tellFailure({ run, violations, faults }: Failure): void {
-  const counted = Object.entries(run.faults).filter(([, count]) => count > 0);
   const lines = [
     `seed ${run.seed}, shrunk to ${faults.length} faults: every step, in milliseconds since its beginning`,
     ...run.trace.map((line) => `  ${line}`),
     ...violations.map(({ invariant, message }) => `seed ${run.seed} breaks ${invariant}: ${message}`),
-    `it takes: ${counted.map(([fault, count]) => `${fault} ${count}`).join(', ') || 'no fault at all'}`,
     `see it again with: npm run explore -- --seeds 1 --from ${run.seed} --faults ${faults.join(',')}`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);

@@ -41,7 +41,7 @@ export interface Failure {
   run: Exploration;
   violations: readonly SeedViolation[];
   /** The places of the faults that it takes. */
-  faults: readonly number[];
+  faults: readonly string[];
 }
 
 /** Runs seeds one after the other and has each history audited. */
@@ -71,7 +71,7 @@ async function shrinkRun(
   violations: readonly SeedViolation[],
 ): Promise<Failure> {
   const broken = new Set(violations.map((violation) => violation.invariant));
-  let found: Failure = { run: whole, violations, faults: [...(faults ?? places(whole.faultPlaces))] };
+  let found: Failure = { run: whole, violations, faults: [...(faults ?? whole.faultPlaces)] };
   await shrink(found.faults, async (only) => {
     const run = await explore({ ...how, seed: whole.seed, faults: only });
     const seen = violationsOf(run, audit(run.history));
@@ -80,10 +80,6 @@ async function shrinkRun(
     return fails;
   });
   return found;
-}
-
-function places(count: number): number[] {
-  return Array.from({ length: count }, (_, place) => place);
 }
 
 function violationsOf({ seed, failures }: Exploration, verdict: Verdict): SeedViolation[] {

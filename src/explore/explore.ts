@@ -29,8 +29,8 @@ export interface Exploration {
   seed: number;
   steps: number;
   faults: Counted;
-  /** How many faults there could be: each has its place in the run. */
-  faultPlaces: number;
+  /** The place of each fault that was about to happen, such as `crash:0`. */
+  faultPlaces: readonly string[];
   /** What the auditor judges. */
   history: readonly HistoryEntry[];
   /** What went wrong that no history tells: an error nobody expects, a run that never became quiet. */
@@ -42,7 +42,7 @@ export interface Exploration {
 export interface ExploreOptions {
   seed: number;
   /** The places of the faults that are let happen; all of them where left out. */
-  faults?: ReadonlySet<number> | undefined;
+  faults?: ReadonlySet<string> | undefined;
   /** Puts something wrong in the place of a part, to see whether it is noticed. */
   mutate?: (parts: MutableParts) => Partial<MutableParts>;
   /** False leaves out what the database refuses by itself. */
@@ -81,7 +81,7 @@ export async function explore(options: ExploreOptions): Promise<Exploration> {
   const { history, errors } = world;
   return {
     ...{ seed: options.seed, steps: scheduler.steps(), trace: scheduler.trace },
-    ...{ faults: faults.counts(), faultPlaces: faults.asked() },
+    ...{ faults: faults.counts(), faultPlaces: faults.places() },
     history: [...history, ...closingEntries(world, EPOCH_MS)],
     failures: [...errors, ...restless],
   };
@@ -122,7 +122,7 @@ function createCloud(
 ): Pick<RunWorld, 'cloud' | 'far'> {
   const { plan, scheduler, random, history, faults } = from;
   const isFaulty = (fault: Fault): boolean => {
-    const isNow = from.isChaos() && random.chance(plan.faults[fault] ?? 0) && faults.admits();
+    const isNow = from.isChaos() && random.chance(plan.faults[fault] ?? 0) && faults.admits(fault);
     if (isNow) faults.count(fault);
     return isNow;
   };
@@ -167,6 +167,8 @@ function populate(world: RunWorld, faults: Faults): Targets {
 }
 
 const STALL_MS = 5000;
+/** How often a blow that has nothing to fall on is tried again. */
+const TRIES = 20;
 
 function planBlows(targets: Targets, faults: Faults): void {
   const { plan, random, scheduler } = targets.world;
@@ -177,12 +179,13 @@ function planBlows(targets: Targets, faults: Faults): void {
   for (let blow = 0; blow < plan.blows; blow += 1) {
     const fault = random.pick(lots);
     if (fault === undefined) return;
-    tryBlow(targets, fault, { inMs: random.between(500, plan.chaosMs), tries: 20 });
+    tryBlow(targets, fault, { inMs: random.between(500, plan.chaosMs), tries: TRIES });
   }
 
   function tryBlow(on: Targets, fault: Fault, { inMs, tries }: { inMs: number; tries: number }): void {
     const fire = (): void => {
-      if (!on.world.isChaos || !faults.admits() || strike(on, fault) || tries === 0) return;
+      if (!on.world.isChaos || (tries === TRIES && !faults.admits(fault))) return;
+      if (strike(on, fault) || tries === 0) return;
       tryBlow(on, fault, { inMs: 200, tries: tries - 1 });
     };
     scheduler.timer(null, inMs, { label: `${fault} is due`, fire });

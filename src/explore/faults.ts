@@ -44,29 +44,33 @@ export type CallFault = (typeof CALL_FAULTS)[number];
 export type Counted = Record<string, number>;
 
 export interface Faults {
-  /**
-   * Asked each time one could happen, in the order in which a run comes to them; false for those that this run is to
-   * do without.
-   */
-  admits(): boolean;
-  /** How often it was asked. */
-  asked(): number;
+  /** Asked each time one is about to happen; false for those that this run is to do without. */
+  admits(fault: Fault): boolean;
+  /** The places of all that were about to happen. */
+  places(): readonly string[];
   /** Notes that one was really let happen. */
   count(fault: Fault): void;
   /** Zeros included. */
   counts(): Counted;
 }
 
-/** With `only`, every fault but those, by their place in the run, is kept from happening. */
-export function createFaults(only?: ReadonlySet<number>): Faults {
+/**
+ * Each fault of a run has a place, `crash:0` for the first crash. With `only`, faults of all other places are kept
+ * from happening. Numbered by kind, places mean much the same in a run with fewer faults.
+ */
+export function createFaults(only?: ReadonlySet<string>): Faults {
   const counts: Counted = Object.fromEntries(FAULTS.map((fault) => [fault, 0]));
-  let asked = 0;
+  const asked = new Map<Fault, number>();
+  const places: string[] = [];
   return {
-    admits() {
-      asked += 1;
-      return only === undefined || only.has(asked - 1);
+    admits(fault) {
+      const number = asked.get(fault) ?? 0;
+      asked.set(fault, number + 1);
+      const place = `${fault}:${number}`;
+      places.push(place);
+      return only === undefined || only.has(place);
     },
-    asked: () => asked,
+    places: () => places,
     count: (fault) => void (counts[fault] = (counts[fault] ?? 0) + 1),
     counts: () => ({ ...counts }),
   };

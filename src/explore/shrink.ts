@@ -6,10 +6,10 @@ const RUNS_MOST = 300;
  * quarters, down to single items. Not the least set there is, but none of its items can be left out alone, unless the
  * runs were used up. `fails` holds for all of them to begin with.
  */
-export async function shrink(
-  items: readonly number[],
-  fails: (only: ReadonlySet<number>) => Promise<boolean>,
-): Promise<readonly number[]> {
+export async function shrink<Item>(
+  items: readonly Item[],
+  fails: (only: ReadonlySet<Item>) => Promise<boolean>,
+): Promise<readonly Item[]> {
   let left = items;
   let parts = 2;
   for (let runs = 0; runs < RUNS_MOST && left.length > 0; runs += parts) {
@@ -25,15 +25,15 @@ export async function shrink(
   return left;
 }
 
-async function firstFailing(
-  parts: readonly (readonly number[])[],
-  fails: (part: readonly number[]) => Promise<boolean>,
-): Promise<readonly number[] | undefined> {
+async function firstFailing<Item>(
+  parts: readonly (readonly Item[])[],
+  fails: (part: readonly Item[]) => Promise<boolean>,
+): Promise<readonly Item[] | undefined> {
   for (const part of parts) if (await fails(part)) return part;
   return undefined;
 }
 
-function split(items: readonly number[], parts: number): number[][] {
+function split<Item>(items: readonly Item[], parts: number): Item[][] {
   const size = Math.ceil(items.length / parts);
   return Array.from({ length: Math.ceil(items.length / size) }, (_, index) =>
     items.slice(index * size, (index + 1) * size),

@@ -34,7 +34,11 @@ it('a few seeds are explored, and the report says against what', async () => {
 
 it('a seed is explored with the faults of some places only', async () => {
   const reports = [];
-  for (const faults of [[], ['--faults', ''], ['--faults', '0,1,2']]) {
+  for (const faults of [
+    [],
+    ['--faults', ''],
+    ['--faults', 'slowNetwork:0,crash:0,lostJob:0,throttled:0,redisEmptied:0'],
+  ]) {
     const file = join(folder, `report-${reports.length}.json`);
     expect(await main(['--seeds', '1', '--from', '7', '--report', file, ...faults])).toBe(0);
     const report = JSON.parse(await readFile(file, 'utf8')) as { faults: Record<string, number> };
@@ -53,8 +57,9 @@ it.each([
   [['--seeds', 'many'], '--seeds must be a whole number from 1'],
   [['--from', '-1'], '--from'],
   [['--store', 'postgres'], '--store must be memory, not postgres'],
-  [['--seeds', '1', '--faults', '3,many'], '--faults takes the places of faults'],
-  [['--seeds', '2', '--faults', '3'], '--faults takes the places of faults'],
+  [['--seeds', '1', '--faults', 'bang:0'], '--faults takes the places of faults'],
+  [['--seeds', '1', '--faults', 'crash:many'], '--faults takes the places of faults'],
+  [['--seeds', '2', '--faults', 'crash:0'], '--faults takes the places of faults'],
   [['--speed', '3'], '--speed'],
 ])('%j is refused with a sentence that says why', async (args, why) => {
   expect(await main(args)).toBe(2);

@@ -38,7 +38,7 @@ it('a failing seed is shrunk to the faults it takes, and breaks the same invaria
   const [failure] = failures;
   if (failure === undefined) throw new Error('the mutant was found by no seed');
   const { seed, faultPlaces } = failure.run;
-  expect(failure.faults.length).toBeLessThan(faultPlaces / 2);
+  expect(failure.faults.length).toBeLessThan(faultPlaces.length / 2);
   const again = await explore({ seed, mutate: mutant.mutate, faults: new Set(failure.faults) });
   expect(again.trace).toEqual(failure.run.trace);
   expect(audit(again.history).violations.map(({ invariant }) => invariant)).toEqual(
