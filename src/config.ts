@@ -5,6 +5,7 @@ import { sayKey } from './config/explain.ts';
 import { fieldOf } from './config/json.ts';
 import { ConfigError, inFileOrder, PoolsFileError, type Problem } from './config/problem.ts';
 import type { ProviderRules } from './config/provider-rules.ts';
+import { parseRedisAddress } from './config/redis-address.ts';
 import { createCheck } from './config/schema-check.ts';
 import { type ClientSettings, type Config, toClient, toConfig } from './config/settings.ts';
 import { clientSchema, type RawSettings, settingsSchema } from './config/settings-schema.ts';
@@ -14,6 +15,7 @@ import { readYaml, type YamlSource } from './config/yaml-source.ts';
 export { describeConfig } from './config/describe-config.ts';
 export { ConfigError, PoolsFileError, type Problem, sayProblem } from './config/problem.ts';
 export type { ProviderRules } from './config/provider-rules.ts';
+export { parseRedisAddress } from './config/redis-address.ts';
 export type { ClientSettings, Config } from './config/settings.ts';
 export type { Environment } from './config/variables.ts';
 
@@ -119,7 +121,7 @@ function checkSettings(sources: ConfigSources, file: SettingsFile): CheckedSetti
   const named = textAt(value, 'pools');
   return {
     raw: checked.value,
-    problems: [...inFileOrder(problems), ...needInstallation(value)],
+    problems: [...inFileOrder(problems), ...needInstallation(value), ...needHashTag(checked.value)],
     warnings: unknownVariables(variables, sources.env, [FILE_VARIABLE]),
     tokenFile: resolve(from('tokenFile'), checked.value?.tokenFile ?? ''),
     poolsFile: {
@@ -141,6 +143,22 @@ function needInstallation(value: unknown): Problem[] {
       subject: 'installation',
       rule: 'is missing although DATABASE_URL is set: it marks what is ours in a cloud',
       fix: 'set it to an id that stays, for example DROVER_INSTALLATION=detonation-1',
+    },
+  ];
+}
+
+/** All keys of an installation share one slot by the tag between their first braces: an empty one is none. */
+function needHashTag(raw: RawSettings | undefined): Problem[] {
+  if (raw?.redisUrl === undefined || raw.redisPrefix?.startsWith('}') !== true) return [];
+  if (parseRedisAddress(raw.redisUrl).kind !== 'cluster') return [];
+  return [
+    {
+      where: 'DROVER_REDIS_PREFIX',
+      line: null,
+      column: null,
+      subject: 'redisPrefix',
+      rule: 'begins with }, which on a cluster would scatter its keys',
+      fix: 'let it begin with a letter or a digit',
     },
   ];
 }

@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from 'uuid';
-import type { Config } from './config.ts';
+import { type Config, parseRedisAddress } from './config.ts';
 import { createPoolCache } from './fleet/pool-cache.ts';
 import type { Clock, Log, Ports } from './fleet/ports.ts';
 import type { Provider } from './fleet/provider.ts';
@@ -10,6 +10,7 @@ import type { ProviderModule } from './providers/provider-module.ts';
 import { createBudgets } from './queues/budgets.ts';
 import { CATALOGUE, QUEUE_NAMES, STALLS, type QueueName } from './queues/catalogue.ts';
 import { createConnections } from './queues/connections.ts';
+import { EvictionError, refuseEviction } from './queues/eviction.ts';
 import { createJobs } from './queues/jobs.ts';
 import { createMachineLocks } from './queues/machine-lock.ts';
 import { createPayloadCheck } from './queues/payload-check.ts';
@@ -32,7 +33,7 @@ import { scale } from './workers/scale.ts';
 import { stop } from './workers/stop.ts';
 import { createWorkerHost, type HostedQueue, type WorkerHostOptions } from './workers/worker-host.ts';
 
-export { PROVIDERS };
+export { EvictionError, PROVIDERS };
 export type { Log };
 
 export const VERSION = '0.1.0';
@@ -110,6 +111,8 @@ const POLL_MS = 1000;
 const POOL_AGE_MS = 1000;
 const TIDY_MS = 60_000;
 const PROBE_TIMEOUT_MS = 2000;
+/** Far longer than a healthy worker leaves a job waiting while it has room. */
+const HANG_MS = 30_000;
 
 /** Builds the API process: routes, pages and board. */
 export async function composeServe(deps: ComposeDeps): Promise<ServeRunning> {
@@ -136,6 +139,7 @@ export async function composeServe(deps: ComposeDeps): Promise<ServeRunning> {
       return server.url;
     },
     async start() {
+      await refuseEviction({ connection: connections.producer, log });
       await listener.start();
       await server.listen();
     },
@@ -156,8 +160,9 @@ export async function composeWork(deps: ComposeDeps): Promise<Running> {
   const host = createWorkerHost({
     queues: hostedQueues(worker.ports, config),
     connection: base.connections.worker,
-    prefix: `{${config.redisPrefix}}`,
+    prefix: base.prefix,
     stalls: deps.stalls ?? STALLS,
+    hangs: { afterMs: HANG_MS, waits: publisher.waits },
     log,
     now: clock.now,
   });
@@ -168,6 +173,7 @@ export async function composeWork(deps: ComposeDeps): Promise<Running> {
   listener.on('drover_outbox', relay.nudge);
   return {
     async start() {
+      await refuseEviction({ connection: base.connections.producer, log });
       await listener.start();
       await host.start();
       await relay.start();
@@ -189,7 +195,7 @@ export async function composeWork(deps: ComposeDeps): Promise<Running> {
 function createWorkerPorts(deps: ComposeDeps, base: Base & { relay: Relay }) {
   const { config, log, clock } = deps;
   const { storage, connections, publisher, relay } = base;
-  const redis = { connection: connections.producer, prefix: config.redisPrefix };
+  const redis = { connection: connections.producer, prefix: base.prefix };
   const { lockMs } = deps.stalls ?? STALLS;
   const locks = createMachineLocks({ ...redis, ttlMs: lockMs });
   const budgets = createBudgets(redis);
@@ -226,16 +232,18 @@ type Base = Awaited<ReturnType<typeof openBase>>;
 async function openBase({ config, log }: ComposeDeps) {
   const storage = await createStorage({ url: config.databaseUrl });
   const connections = createConnections({
-    url: config.redisUrl,
+    place: parseRedisAddress(config.redisUrl),
     onError: (err) => log.warn({ err }, 'Redis does not answer; trying again until it is back'),
   });
-  const publisher = createPublisher({ connection: connections.producer, prefix: `{${config.redisPrefix}}` });
+  // Between braces, so that on a cluster all of an installation's keys are in one slot: flows and scripts need that.
+  const prefix = `{${config.redisPrefix}}`;
+  const publisher = createPublisher({ connection: connections.producer, prefix });
   const listener = createListener({
     url: config.databaseUrl,
     onError: (err) => log.warn({ err }, 'lost the connection that hears from PostgreSQL; opening it again'),
   });
   return {
-    ...{ storage, connections, publisher, listener },
+    ...{ storage, connections, publisher, listener, prefix },
     async close() {
       await listener.stop();
       await publisher.close();

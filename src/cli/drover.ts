@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { ClientError } from '../client/client-error.ts';
 import { readEnvironment } from '../config.ts';
+import { EvictionError } from '../main.ts';
 import { UsageError, type CliContext } from './cli-context.ts';
 import { EXIT } from './exit-codes.ts';
 import { addFleetCommands } from './fleet-commands.ts';
@@ -57,7 +58,7 @@ function createProgram(context: CliContext): Command {
 function tell(context: CliContext, error: unknown): number {
   // Commander has told it already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  if (error instanceof UsageError) {
+  if (error instanceof UsageError || error instanceof EvictionError) {
     context.err(`drover: ${error.message}`);
     return EXIT.usage;
   }

@@ -11,6 +11,8 @@ const SECRET = [
   'databaseUrl',
   'redisUrl',
   'connectionString',
+  // What Redis refused, arguments and all: a password where it was that.
+  'command',
 ];
 
 /** One JSON object a line, on standard error. A field that could hold a secret is left out. */

@@ -1,5 +1,6 @@
 import { ConfigError, readEnvironment, type Environment } from '../config.ts';
 import { SetupError } from '../embedded/setup-error.ts';
+import { EvictionError } from '../main.ts';
 import { startFleet } from './start/start-fleet.ts';
 import { readStartOptions } from './start/start-options.ts';
 import { TaskFileError } from './tasks/task-file-error.ts';
@@ -9,12 +10,14 @@ export async function main(args: readonly string[], env: Environment): Promise<n
   try {
     return await startFleet({ options: readStartOptions(args), env, cwd: process.cwd(), say });
   } catch (error) {
-    if (!(error instanceof SetupError || error instanceof ConfigError || error instanceof TaskFileError))
-      throw error;
+    if (!(error instanceof Error && MISTAKES.some((kind) => error instanceof kind))) throw error;
     process.stderr.write(`drover: ${error.message}\n`);
     return 2;
   }
 }
+
+/** What whoever started it can put right; its message says how. */
+const MISTAKES = [SetupError, ConfigError, TaskFileError, EvictionError];
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);

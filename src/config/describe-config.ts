@@ -1,5 +1,6 @@
 import { isSecretName } from './explain.ts';
 import { type Json, toJson } from './json.ts';
+import { parseRedisAddress } from './redis-address.ts';
 import type { Config } from './settings.ts';
 
 const HIDDEN = '***';
@@ -10,7 +11,7 @@ export function describeConfig(config: Config): Json {
   return toJson({
     ...plain,
     ...(databaseUrl === undefined ? {} : { databaseUrl: hidePassword(databaseUrl) }),
-    ...(redisUrl === undefined ? {} : { redisUrl: hidePassword(redisUrl) }),
+    ...(redisUrl === undefined ? {} : { redisUrl: hideRedisPassword(redisUrl) }),
     client: { url: hidePassword(client.url), ...(client.token === undefined ? {} : { token: HIDDEN }) },
     tokens: tokens.map(({ owner, operator }) => ({ owner, operator, sha256: HIDDEN })),
     providers: hideSecrets(toJson(providers)),
@@ -27,6 +28,20 @@ function hidePassword(address: string): string {
     if (isSecretName(name)) url.searchParams.set(name, HIDDEN);
   }
   return url.href;
+}
+
+/** An address of several hosts is no URL: what may be shown of it is written anew. */
+function hideRedisPassword(text: string): string {
+  const address = parseRedisAddress(text);
+  if (address.kind === 'single') return hidePassword(address.url);
+  const { tls, username = '', password } = address;
+  const user = password === undefined ? '' : `${encodeURIComponent(username)}:${HIDDEN}@`;
+  const [nodes, end] =
+    address.kind === 'cluster'
+      ? [address.nodes, '']
+      : [address.sentinels, `/${address.name}?db=${address.db}`];
+  const hosts = nodes.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`);
+  return `redis${tls ? 's' : ''}+${address.kind}://${user}${hosts.join(',')}${end}`;
 }
 
 /** Whatever stands below a key that is named like a secret goes with it. */

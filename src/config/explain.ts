@@ -7,6 +7,8 @@ const SECRET_NAME = /pass|secret|token|credential|private|key$|auth/i;
 /** The rule that a value breaks, in words, and what to do about it. Repeats the value only where it is no secret. */
 export function explain(error: ErrorObject): { rule: string; fix: string } {
   const schema: Record<string, unknown> = error.parentSchema ?? {};
+  const params: Record<string, unknown> = error.params;
+  if (error.keyword === 'x-redis') return { rule: String(params['rule']), fix: String(params['fix']) };
   const choices = choicesOf(error);
   if (choices.length > 0) return explainChoice(error, choices);
   const rule = typeof schema['x-rule'] === 'string' ? schema['x-rule'] : sayRule(error);

@@ -1,9 +1,10 @@
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
+import { Ajv, type ErrorObject, type SchemaValidateFunction, type ValidateFunction } from 'ajv';
 import type { Static, TSchema } from 'typebox';
 import { suggest } from './did-you-mean.ts';
 import { type DurationLimits, parseDuration } from './durations.ts';
 import { fieldOf, isRecord } from './json.ts';
 import { explain, maskable } from './explain.ts';
+import { parseRedisAddress, RedisAddressError } from './redis-address.ts';
 
 export type Path = readonly (string | number)[];
 
@@ -20,7 +21,7 @@ export type Checked<T> = { faults: readonly []; value: T } | { faults: readonly 
 
 /**
  * Makes the check of one schema: it answers a copy with the schema's defaults filled in, or every fault at once.
- * Own keywords: `x-duration` and `x-url` (limits of such values), `x-rule` and `x-fix` (the rule and the remedy in words), `x-secret` (never
+ * Own keywords: `x-duration`, `x-url` and `x-redis` (limits of such values), `x-rule` and `x-fix` (the rule and the remedy in words), `x-secret` (never
  * repeated in a message), `x-variable` (the environment variable that sets it).
  */
 export function createCheck<S extends TSchema>(schema: S): (value: unknown) => Checked<Static<S>> {
@@ -42,6 +43,7 @@ function compile<T>(schema: TSchema): ValidateFunction<T> {
   });
   ajv.addKeyword({ keyword: 'x-duration', validate: isDuration });
   ajv.addKeyword({ keyword: 'x-url', type: 'string', validate: isUrl });
+  ajv.addKeyword({ keyword: 'x-redis', type: 'string', validate: isRedisAddress, errors: true });
   return ajv.compile<T>(schema);
 }
 
@@ -53,6 +55,18 @@ function isDuration(limits: DurationLimits, value: unknown): boolean {
 function isUrl(protocols: readonly string[], value: string): boolean {
   return URL.canParse(value) && protocols.includes(new URL(value).protocol);
 }
+
+/** What exactly is wrong goes along as the error's parameters. */
+const isRedisAddress: SchemaValidateFunction = (_limits: unknown, value: string): boolean => {
+  try {
+    parseRedisAddress(value);
+    return true;
+  } catch (error) {
+    if (!(error instanceof RedisAddressError)) throw error;
+    isRedisAddress.errors = [{ keyword: 'x-redis', params: { rule: error.rule, fix: error.fix } }];
+    return false;
+  }
+};
 
 /**
  * One fault per place; the branches of a choice that failed are left out. What a choice of branches goes by comes

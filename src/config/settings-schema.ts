@@ -28,7 +28,7 @@ export function settingsSchema(providers: readonly ProviderRules[]) {
       log: section({ level: logLevel() }),
       http: section({ host: httpHost(), port: httpPort() }),
       databaseUrl: Type.Optional(url('DATABASE_URL', ['postgres:', 'postgresql:'])),
-      redisUrl: Type.Optional(url('REDIS_URL', ['redis:', 'rediss:'])),
+      redisUrl: Type.Optional(redisUrl()),
       redisPrefix: Type.Optional(redisPrefix()),
       pools: Type.Optional(
         path('DROVER_POOLS', 'The pools file; ./pools.yaml where it is there.', './pools.yaml'),
@@ -109,6 +109,17 @@ function url(variable: string, protocols: readonly string[]) {
     'x-url': protocols,
     'x-variable': variable,
     'x-rule': `must be an address that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+  });
+}
+
+/** One server, or several with sentinels or as a cluster; it may hold a password, too. */
+function redisUrl() {
+  return Type.String({
+    description: 'The Redis to use; without it an embedded one is started.',
+    examples: ['redis://USER:PASSWORD@HOST:6379'],
+    'x-secret': true,
+    'x-redis': true,
+    'x-variable': 'REDIS_URL',
   });
 }
 

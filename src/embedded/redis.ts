@@ -20,6 +20,8 @@ export interface RedisOptions {
   onProgress: (line: string) => void;
   /** A fixed port of the loopback address; a free one otherwise. */
   port?: number;
+  /** That of a server before it, which its clients know; a new one otherwise. */
+  password?: string;
   searchPath?: string;
   clock?: ClockMs;
   signal?: AbortSignal | undefined;
@@ -43,10 +45,7 @@ export async function startRedis(options: RedisOptions): Promise<EmbeddedServer>
   if (user !== undefined) await chown(options.dir, user.uid, user.gid);
   onProgress('starting Redis');
   for (let attempt = 1; ; attempt += 1) {
-    const access = {
-      port: options.port ?? (await findFreePort()),
-      password: randomBytes(24).toString('base64url'),
-    };
+    const access = await chooseAccess(options);
     const server = await launch({ program, user, searchPath, dir: options.dir }, access);
     try {
       await waitUntilReady(options, server, access);
@@ -66,6 +65,13 @@ interface Access {
   password: string;
 }
 
+async function chooseAccess({ port, password }: RedisOptions): Promise<Access> {
+  return {
+    port: port ?? (await findFreePort()),
+    password: password ?? randomBytes(24).toString('base64url'),
+  };
+}
+
 interface RedisHome {
   program: RedisProgram;
   user: ServerUser | undefined;
@@ -77,7 +83,8 @@ function launch({ program, user, searchPath, dir }: RedisHome, access: Access): 
   return startServerProcess({
     words: [program.file, '-'],
     input: settingsFor(access),
-    dieWith: 'TERM',
+    // There is no data to be closed in order, and a paused server would not hear of a milder end.
+    dieWith: 'KILL',
     stopWith: 'SIGTERM',
     thenWith: 'SIGKILL',
     user,

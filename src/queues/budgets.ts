@@ -1,5 +1,5 @@
-import type { Redis } from 'ioredis';
 import type { Bucket, Budgets } from '../fleet/provider.ts';
+import type { RedisLine } from './connections.ts';
 
 /**
  * Takes tokens from a bucket that refills with Redis's own clock, so that all processes share one time. A bucket that
@@ -29,7 +29,7 @@ redis.call('pexpire', KEYS[1], math.ceil(closed - now) + 3600000)
 return 1`;
 
 /** Token buckets that all processes of one installation share. */
-export function createBudgets(options: { connection: Redis; prefix: string }): Budgets {
+export function createBudgets(options: { connection: RedisLine; prefix: string }): Budgets {
   const key = (bucket: Bucket): string => `${options.prefix}:budget:${bucket.key}`;
   return {
     async take(bucket, count) {

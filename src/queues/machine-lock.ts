@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { Redis } from 'ioredis';
 import type { HeldLock, Locks } from '../fleet/ports.ts';
+import type { RedisLine } from './connections.ts';
 
 export interface MachineLocks extends Locks {
   stop(): void;
@@ -35,7 +35,7 @@ interface Ask {
 
 /** Locks for many machines go to Redis in one script: what concurrent jobs ask in one turn is asked together. */
 export function createMachineLocks(options: {
-  connection: Redis;
+  connection: RedisLine;
   prefix: string;
   ttlMs: number;
 }): MachineLocks {
@@ -82,7 +82,7 @@ export function createMachineLocks(options: {
 }
 
 function createAsking(options: {
-  connection: Redis;
+  connection: RedisLine;
 }): (script: string, on: { key: string; owner: string; ttlMs: string }) => Promise<boolean> {
   const waiting = new Map<string, Ask[]>();
   const flush = (script: string, ttlMs: string, asks: readonly Ask[]): void => {

@@ -1,8 +1,8 @@
 import { ErrorCode, FlowProducer, type FlowJob, Queue, type JobsOptions } from 'bullmq';
-import type { Redis } from 'ioredis';
 import { stepsOwed } from '../fleet/lifecycle.ts';
 import type { Bell } from '../fleet/outbox.ts';
 import { CATALOGUE, jobIds, QUEUE_NAMES, queueOf, type QueueName } from './catalogue.ts';
+import type { RedisLine } from './connections.ts';
 
 export interface Publisher {
   /** Adds what these bells ask for; answers the ones to try again, and when. */
@@ -12,6 +12,8 @@ export interface Publisher {
   /** One reconcile round; a second process asking for the same one adds nothing. */
   reconcile(round: number): Promise<void>;
   live(jobs: readonly { queue: string; id: string }[]): Promise<ReadonlySet<string>>;
+  /** True where a job of this queue waits and nothing but a worker is missing. */
+  waits(queue: string): Promise<boolean>;
   queues: ReadonlyMap<QueueName, Queue>;
   close(): Promise<void>;
 }
@@ -21,7 +23,7 @@ const KEPT = 200;
 const WAKE_AGAIN_MS = 25;
 const WAKE_TRIES = 400;
 
-export function createPublisher(options: { connection: Redis; prefix: string }): Publisher {
+export function createPublisher(options: { connection: RedisLine; prefix: string }): Publisher {
   const shared = { connection: options.connection, prefix: options.prefix };
   const queues = new Map(QUEUE_NAMES.map((name) => [name, new Queue(name, shared)]));
   const flows = new FlowProducer(shared);
@@ -53,6 +55,11 @@ export function createPublisher(options: { connection: Redis; prefix: string }):
       );
     },
     live: (jobs) => live(queue, jobs),
+    async waits(name) {
+      const found = QUEUE_NAMES.find((each) => each === name);
+      if (found === undefined || (await queue(found).isPaused())) return false;
+      return (await queue(found).getJobCountByTypes('wait', 'prioritized')) > 0;
+    },
     async close() {
       await Promise.all([...queues.values()].map((each) => each.close()));
       await flows.close();

@@ -1,7 +1,10 @@
+import { hostname } from 'node:os';
+import { pid } from 'node:process';
 import { DelayedError, type Job, UnrecoverableError, Worker as BullWorker } from 'bullmq';
-import type { Redis } from 'ioredis';
+import type { Cluster, Redis } from 'ioredis';
 import { FleetError } from '../fleet/errors.ts';
 import type { Log, Outcome } from '../fleet/ports.ts';
+import { createHangWatch, type HangWatch, type Watched } from './hang-watch.ts';
 
 export interface HostedQueue {
   name: string;
@@ -19,31 +22,78 @@ export interface WorkerHost {
 
 export interface WorkerHostOptions {
   queues: readonly HostedQueue[];
-  connection(): Redis;
+  connection(): Redis | Cluster;
   prefix: string;
   stalls: { lockMs: number; lookMs: number; most: number };
+  /** A worker that takes nothing for this long, although a job of its queue waits, is started anew. */
+  hangs?: { afterMs: number; waits(queue: string): Promise<boolean> };
   log: Log;
   now(): Date;
 }
 
 /** Runs workers on BullMQ: the one place that maps their outcomes and errors to what BullMQ understands. */
 export function createWorkerHost(options: WorkerHostOptions): WorkerHost {
-  let running: RunningWorker[] = [];
+  let running: Hosted[] = [];
+  let watch: HangWatch | undefined;
   return {
     async start() {
-      running = options.queues.map((queue) => startWorker(options, queue));
-      await Promise.all(running.map(({ worker }) => worker.waitUntilReady()));
+      running = options.queues.map((queue) => hostQueue(options, queue));
+      await Promise.all(running.map((hosted) => hosted.ready()));
+      const { hangs, log, now } = options;
+      if (hangs !== undefined) watch = createHangWatch({ watched: running, ...hangs, log, now });
+      watch?.start();
     },
     async stop(graceMs = 5000) {
+      await watch?.stop();
+      watch = undefined;
       const stopping = running;
       running = [];
-      await Promise.all(stopping.map((each) => stopWorker(each, graceMs)));
+      await Promise.all(stopping.map((hosted) => hosted.stop(graceMs)));
+    },
+  };
+}
+
+interface Hosted extends Watched {
+  ready(): Promise<unknown>;
+  stop(graceMs: number): Promise<void>;
+}
+
+/** What its jobs under way get to end with a Redis that may be gone for them. */
+const RESTART_GRACE_MS = 5000;
+
+function hostQueue(options: WorkerHostOptions, queue: HostedQueue): Hosted {
+  const count = { begun: 0 };
+  const counting: HostedQueue = {
+    ...queue,
+    work(payload, signal) {
+      count.begun += 1;
+      return queue.work(payload, signal);
+    },
+  };
+  let current = startWorker(options, counting);
+  const leaving = new Set<Promise<void>>();
+  return {
+    queue: queue.name,
+    begun: () => count.begun,
+    hasRoom: () => current.leave.size < queue.concurrency,
+    ready: () => current.worker.waitUntilReady(),
+    restart() {
+      const old = current;
+      current = startWorker(options, counting);
+      // With its connection goes every command that was never answered, so that its close can end, too.
+      const left = stopWorker(old, RESTART_GRACE_MS).finally(() => old.connection.disconnect());
+      leaving.add(left);
+      void left.finally(() => leaving.delete(left));
+    },
+    async stop(graceMs) {
+      await Promise.all([stopWorker(current, graceMs), ...leaving]);
     },
   };
 }
 
 interface RunningWorker {
   worker: BullWorker;
+  connection: ReturnType<WorkerHostOptions['connection']>;
   /** How each job under way is left to others: put off, without burning an attempt. */
   leave: Set<() => void>;
 }
@@ -63,9 +113,12 @@ function startWorker(options: WorkerHostOptions, queue: HostedQueue): RunningWor
     await job.moveToDelayed(Math.max(outcome.until.getTime(), options.now().getTime() + 1), token);
     throw new DelayedError(outcome.why);
   };
+  const connection = options.connection();
   const worker = new BullWorker(queue.name, process, {
-    connection: options.connection(),
+    connection,
     prefix: options.prefix,
+    // A job shows who is at it.
+    name: `${hostname()}.${pid}`,
     concurrency: queue.concurrency,
     lockDuration: stalls.lockMs,
     stalledInterval: stalls.lookMs,
@@ -78,7 +131,7 @@ function startWorker(options: WorkerHostOptions, queue: HostedQueue): RunningWor
   worker.on('lockRenewalFailed', (jobs) => {
     for (const job of jobs) worker.cancelJob(job, 'its lock was lost');
   });
-  return { worker, leave };
+  return { worker, connection, leave };
 }
 
 /** What came of the work, or of leaving it: then somebody else goes on with it once our claims have run out. */

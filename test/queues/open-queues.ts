@@ -1,8 +1,7 @@
-import type { Redis } from 'ioredis';
 import { onTestFinished } from 'vitest';
 import { waitUntil } from '../../src/embedded/wait-until.ts';
 import type { QueueName } from '../../src/queues/catalogue.ts';
-import { createConnections, type Connections } from '../../src/queues/connections.ts';
+import { createConnections, type Connections, type RedisLine } from '../../src/queues/connections.ts';
 import { createPublisher, type Publisher } from '../../src/queues/publisher.ts';
 import { testRedis } from '../support/services.ts';
 
@@ -11,7 +10,7 @@ export interface OpenQueues {
   prefix: string;
   connections: Connections;
   publisher: Publisher;
-  redis: Redis;
+  redis: RedisLine;
   stateOf(queue: QueueName, id: string): Promise<string>;
   /** The ids of the jobs that would run or have run, oldest first. */
   ids(queue: QueueName): Promise<string[]>;
