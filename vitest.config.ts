@@ -4,12 +4,14 @@ import { defineConfig } from 'vitest/config';
 const WITHOUT_SERVERS = [
   'architecture',
   'audit',
+  'chaos',
   'client',
   'config',
   'embedded',
   'emulators',
   'fleet',
   'providers',
+  'spec',
   'whatif',
 ];
 

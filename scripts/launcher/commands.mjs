@@ -17,6 +17,8 @@ const COMMANDS = {
   ],
   bench: (args) => [{ name: 'bench', words: ['bench/run.ts', ...args] }],
   explore: (args) => [{ name: 'explore', words: ['src/cli/explore.ts', ...args] }],
+  spec: (args) => [{ name: 'spec', words: ['src/cli/spec.ts', ...args] }],
+  chaos: (args) => [{ name: 'chaos', words: ['src/cli/chaos.ts', ...args] }],
   // A person's own files are named relative to where they stand.
   drover: (args) => [{ name: 'drover', words: [droverPath, ...args], cwd: process.cwd() }],
 };
