@@ -58,8 +58,8 @@ const CLAIM = `with ${ITEM}, ${LOCKED},
 
 /**
  * Ends a step that needed no cloud call. Without a token it is a stop that asks for nothing: claimed and ended in one
- * write, so that whoever had claimed it before is fenced off. A machine given up while its launch is still under way keeps its place until
- * that is over: what the launch may yet make for it counts against the pool's limit.
+ * write, so that whoever had claimed it before is fenced off. A machine given up while its launch is still under way
+ * keeps its place until that is over: what the launch may yet make for it counts against the pool's limit.
  * Where the finisher is not the job that the open intent's flow waits for (a ring, or a job of an older intent), that
  * job is woken to find its step done.
  */
@@ -70,10 +70,12 @@ const FINISH = `with ${ITEM}, ${LOCKED},
       and ((step = 'stop' and state = 'stopping') or (step = 'delete' and state = 'deleting' and instance_id is null and not exists (
         select from batch_member l join batch b on b.id = l.batch_id
         where l.machine_id = old.id and l.state = 'given-up' and b.verb = 'launch' and b.state <> 'ended'))))
-      or (want is null and step = 'stop' and state in ('leased', 'stopping') and intent_kind <> 'park' and ${CLAIMABLE})
+      or (want is null and step = 'stop' and state in ('leased', 'stopping') and intent_kind <> 'park'
+        and ${CLAIMABLE})
   ),
   upd as (
-    update machine m set state = c.next, token = m.token + case when c.want is null then 1 else 0 end, claimed_until = null, claimed_by = null, state_since = c.now,
+    update machine m set state = c.next, token = m.token + case when c.want is null then 1 else 0 end,
+      claimed_until = null, claimed_by = null, state_since = c.now,
       deadline_at = ${deadlineSql('c.now', 'c.deadlines', 'c.next')}, failures = 0, failure = null, ring = 0,
       intent_id = case when c.next = 'deleted' then null else m.intent_id end,
       intent_kind = case when c.next = 'deleted' then null else m.intent_kind end,
