@@ -1,5 +1,4 @@
-import { access, constants } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { findProgram } from '../embedded/find-program.ts';
 
 export interface Tools {
   spin: string;
@@ -23,15 +22,8 @@ export async function findTools(searchPath: string): Promise<Tools | string> {
 
 async function findOne(names: readonly string[], searchPath: string): Promise<string | undefined> {
   for (const name of names) {
-    for (const folder of searchPath.split(delimiter)) {
-      if (folder === '') continue;
-      const path = join(folder, name);
-      const isThere = await access(path, constants.X_OK).then(
-        () => true,
-        () => false,
-      );
-      if (isThere) return path;
-    }
+    const found = await findProgram(name, searchPath);
+    if (found !== undefined) return found;
   }
   return undefined;
 }
