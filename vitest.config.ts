@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { closingLine } from './test/support/closing-line.ts';
 
 /** Folders whose tests need neither PostgreSQL nor Redis, or start their own: they run at once. */
 const WITHOUT_SERVERS = [
@@ -25,6 +26,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     teardownTimeout: 20_000,
+    reporters: ['default', closingLine],
     projects: [
       {
         extends: true,

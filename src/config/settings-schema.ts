@@ -7,8 +7,8 @@ export type Queue = 'provision' | 'stop' | 'release' | 'delete' | 'batch' | 'sca
 
 const CONCURRENCY: Readonly<Record<Queue, number>> = {
   provision: 100,
-  stop: 100,
-  release: 100,
+  stop: 200,
+  release: 300,
   delete: 100,
   batch: 20,
   scale: 4,

@@ -94,6 +94,18 @@ export function stepsOwed(state: MachineState, kind: IntentKind): readonly Step[
   return whole.slice(whole.indexOf(first));
 }
 
+/**
+ * How long the job of the step after a release is delayed once the release is done. Whoever released the machine claims
+ * that step at once, without waiting for its job, which is woken when the step is done. Where nobody has claimed it, the
+ * job does so after this time.
+ */
+export const HANDED_OVER_MS = 2000;
+
+/** True for the step that whoever releases a machine claims along with it. */
+export function isHandedOver(step: Step, before: Step | undefined): boolean {
+  return before === 'release' && step !== 'release';
+}
+
 const WHOLE: Record<IntentKind, readonly Step[]> = {
   provision: ['provision'],
   recycle: ['stop', 'release', 'provision'],

@@ -49,7 +49,7 @@ export interface Act {
 }
 
 /** What is told of a machine that an act has changed: its worker needs no more to go on. */
-export type Changed = Pick<Machine, 'id' | 'state' | 'token' | 'owed'>;
+export type Changed = Pick<Machine, 'id' | 'state' | 'token' | 'owed' | 'intent' | 'placement' | 'instance'>;
 
 export interface Granted<Told = Changed> {
   granted: true;
@@ -168,7 +168,7 @@ export interface BatchActs {
   }): Promise<{
     recorded: boolean;
     ended: boolean;
-    /** Pools with machines that now need another look: freed places, ready to match. */
+    /** Once it has ended: pools of its machines that may want to grow now, since they are asked for or keep some idle. */
     pools: readonly string[];
   }>;
   /** Puts off the next try of a batch, under its token, after a refusal or a throttled call. */

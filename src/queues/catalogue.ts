@@ -18,14 +18,15 @@ const machinePayload = Type.Object(
   { additionalProperties: false },
 );
 
-const machineStep: QueueEntry = { payload: machinePayload, attempts: 5, backoffMs: 200, concurrency: 100 };
+const machineStep = { payload: machinePayload, attempts: 5, backoffMs: 200 };
 
 /** Every queue: what its jobs carry (ids, never state) and how they are tried. */
 export const CATALOGUE: Readonly<Record<QueueName, QueueEntry>> = {
-  provision: machineStep,
-  stop: machineStep,
-  release: machineStep,
-  delete: machineStep,
+  provision: { ...machineStep, concurrency: 100 },
+  stop: { ...machineStep, concurrency: 200 },
+  // Releases claim what follows them: so many go into one batch at once.
+  release: { ...machineStep, concurrency: 300 },
+  delete: { ...machineStep, concurrency: 100 },
   batch: {
     payload: Type.Object({ batch: Type.String() }, { additionalProperties: false }),
     attempts: 5,

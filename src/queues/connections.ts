@@ -81,6 +81,7 @@ const PRODUCER = {
 } satisfies RedisOptions;
 const WORKER = {
   maxRetriesPerRequest: null,
+  enableAutoPipelining: true,
   connectTimeout: CONNECT_TIMEOUT_MS,
   retryStrategy,
 } satisfies RedisOptions;

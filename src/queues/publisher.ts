@@ -1,5 +1,5 @@
 import { ErrorCode, FlowProducer, type FlowJob, Queue, type JobsOptions } from 'bullmq';
-import { stepsOwed } from '../fleet/lifecycle.ts';
+import { HANDED_OVER_MS, isHandedOver, stepsOwed } from '../fleet/lifecycle.ts';
 import type { Bell } from '../fleet/outbox.ts';
 import { CATALOGUE, jobIds, QUEUE_NAMES, queueOf, type QueueName } from './catalogue.ts';
 import type { RedisLine } from './connections.ts';
@@ -107,7 +107,8 @@ async function publish(to: Adders, bells: readonly Bell[], now: Date): Promise<R
  */
 export function toFlow(bell: Extract<Bell, { kind: 'flow' }>): FlowJob | undefined {
   let flow: FlowJob | undefined;
-  for (const step of stepsOwed(bell.state, bell.intentKind)) {
+  const steps = stepsOwed(bell.state, bell.intentKind);
+  for (const [index, step] of steps.entries()) {
     const data = { machine: bell.machine, intent: bell.intent, pool: bell.pool, ring: 0 };
     const waitsFor = flow === undefined ? {} : { children: [flow] };
     flow = {
@@ -116,6 +117,7 @@ export function toFlow(bell: Extract<Bell, { kind: 'flow' }>): FlowJob | undefin
         ...jobOptions(step),
         jobId: jobIds.step(step, bell.intent, 0),
         failParentOnFailure: true,
+        ...(isHandedOver(step, steps[index - 1]) ? { delay: HANDED_OVER_MS } : {}),
         // The record of a failed step must outlive its intent, or BullMQ would take its absence for success.
         removeOnFail: false,
       },
@@ -150,9 +152,11 @@ async function wake(to: Adders, bell: Extract<Bell, { kind: 'wake' }>): Promise<
     if (!isNotDelayed(error)) throw error;
   }
   const state = await to.queue(name).getJobState(bell.job);
-  // Still active, or delayed by now: look again.
-  return (state !== 'active' && state !== 'delayed') || bell.tries >= WAKE_TRIES;
+  return !NOT_YET.has(state) || bell.tries >= WAKE_TRIES;
 }
+
+/** Still at work or waiting for the job before it, or delayed by now: looked at again. */
+const NOT_YET = new Set(['active', 'waiting-children', 'delayed']);
 
 function isNotDelayed(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === ErrorCode.JobNotInState;

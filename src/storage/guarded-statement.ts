@@ -88,11 +88,14 @@ function toChanged(row: Row): Changed {
     state: row['state'] as MachineState,
     token: row['token'] as number,
     owed: row['owed'] as Step | null,
+    intent: row['intent_id'] as string | null,
+    placement: row['placement'] as string,
+    instance: row['instance_id'] as string | null,
   };
 }
 
 /** What `Changed` tells. */
-const TOLD = new Set(['id', 'state', 'token', 'owed']);
+const TOLD = new Set(['id', 'state', 'token', 'owed', 'intent_id', 'placement', 'instance_id']);
 const CHANGED = MACHINE_COLUMNS.replaceAll(/\w+/g, (column) => (TOLD.has(column) ? `u.${column}` : 'null'));
 
 /** A refused act gets the whole row, to say why; of a granted one little is asked, and dates are slow to read. */

@@ -92,9 +92,14 @@ const PURGES = [
      select m.id from machine m where m.state = 'deleted' and m.state_since < $1
        and not exists (select from instance i where i.machine_id = m.id and i.gone_at is null) limit $2) returning id`,
   `delete from intent where id in (select id from intent where closed_at < $1 limit $2) returning id`,
-  `delete from batch where id in (
-     select b.id from batch b where b.ended_at < $1 and not exists (select from machine m where m.batch_id = b.id) limit $2)
-     returning id`,
+  `with gone as (
+     delete from batch where id in (
+       select b.id from batch b where b.ended_at < $1 and not exists (
+         select from batch_member l join machine m on m.id = l.machine_id where l.batch_id = b.id and m.batch_id = b.id)
+       limit $2)
+     returning id
+   ), members as (delete from batch_member l using gone g where l.batch_id = g.id)
+   select id from gone`,
   `delete from lease where id in (select id from lease where ended_at < $1 limit $2) returning id`,
   `delete from transition where seq in (select seq from transition where at < $1 order by seq limit $2) returning seq`,
 ];

@@ -26,7 +26,7 @@ async function recordLook(sql: Sql, act: RecordAct): Promise<Recorded> {
   const ended = waiting === 0 && (batch.verb !== 'launch' || act.look.settled);
   if (ended && batch.verb === 'launch') await condemnSurplus(sql, batch, act);
   await writeBatch(sql, { batch, ended, act });
-  return { recorded: true, ended, pools: await poolsOf(sql, batch.id) };
+  return { recorded: true, ended, pools: ended ? await poolsToGrow(sql, batch.id) : [] };
 }
 
 /** The batch's row first, then its machines in one order: what every act on batches does. */
@@ -36,9 +36,12 @@ async function lockBatch(sql: Sql, act: RecordAct): Promise<Batch | undefined> {
     [act.batch, act.token],
   );
   if (row === undefined) return undefined;
-  await sql.query(`select id from machine where batch_id = $1 order by id for update`, [act.batch]);
+  await sql.query(LOCK_MEMBERS, [act.batch]);
   return toBatch(row, await sql.query(`select * from batch_member where batch_id = $1`, [act.batch]));
 }
+
+const LOCK_MEMBERS = `select m.id from batch_member b join machine m on m.id = b.machine_id
+  where b.batch_id = $1 and m.batch_id = $1 order by m.id for update of m`;
 
 /**
  * Writes down every instance the launch made, then gives those nobody owns to members that have none: first to those
@@ -229,10 +232,10 @@ const WRITE = `update batch set handle = $2, state = case when $3::boolean then 
 export const WAKE_LANE = `insert into outbox (kind, job, due_at)
   select 'wake', 'batch.' || id || '.' || ring, $2 from batch where lane = $1 and state = 'open'`;
 
-async function poolsOf(sql: Sql, batch: string): Promise<string[]> {
-  const rows = await sql.query(
-    `select distinct m.pool from batch_member b join machine m on m.id = b.machine_id where b.batch_id = $1`,
-    [batch],
-  );
-  return rows.map((row) => row['pool'] as string);
+async function poolsToGrow(sql: Sql, batch: string): Promise<string[]> {
+  return (await sql.query(TO_GROW, [batch])).map((row) => row['name'] as string);
 }
+
+const TO_GROW = `select p.name from pool p
+  where p.name in (select m.pool from batch_member b join machine m on m.id = b.machine_id where b.batch_id = $1)
+    and ((p.spec ->> 'minIdle')::integer > 0 or exists (select from lease l where l.pending and p.name = any(l.pools)))`;

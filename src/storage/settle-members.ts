@@ -135,9 +135,10 @@ export async function retireMembers(
 }
 
 const RETIRE = `with old as materialized (
-    select m.id, m.intent_id from machine m where m.batch_id = $1 and m.intent_kind in ('provision', 'recycle', 'park')
+    select m.id, m.intent_id from batch_member b join machine m on m.id = b.machine_id
+    where b.batch_id = $1 and m.batch_id = $1 and m.intent_kind in ('provision', 'recycle', 'park')
       and ($5::uuid[] is null or m.id = any($5::uuid[]))
-    order by m.id for update
+    order by m.id for update of m
   ),
   closed as (
     update intent n set closed_at = $2, closed_why = 'replaced' from old o where n.id = o.intent_id returning n.machine_id

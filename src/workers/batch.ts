@@ -128,7 +128,7 @@ async function record(ports: Ports, claimed: Batch, look: Look): Promise<Outcome
   const write = { batch: claimed.id, token: claimed.token, look, by: by(claimed), now, pools };
   const recorded = await ports.store.recordLook(write);
   ports.jobs.nudge();
-  for (const pool of recorded.ended ? recorded.pools : []) await ports.jobs.scale(pool);
+  for (const pool of recorded.pools) await ports.jobs.scale(pool);
   if (!recorded.recorded) return later(ports, LANE_LOOK_MS, 'claimed elsewhere');
   return recorded.ended
     ? { kind: 'done' }

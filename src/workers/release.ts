@@ -1,10 +1,12 @@
 import type { Outcome } from '../fleet/ports.ts';
-import { afterRefusal, createStep, type StepJob } from './step.ts';
+import { afterRefusal, createStep, handOver, type StepJob } from './step.ts';
 
-/** Ends the lease and frees its machine for what comes next, in one commit. */
+/** Ends the lease and frees its machine, in one commit; then has the machine go on to what it owes next. */
 export const release = createStep('release', releaseMachine);
 
 async function releaseMachine(on: StepJob): Promise<Outcome> {
   const released = await on.ports.store.release(on.act());
-  return released.granted ? { kind: 'done' } : afterRefusal(on, released.machine);
+  if (!released.granted) return afterRefusal(on, released.machine);
+  await handOver(on, released.machine);
+  return { kind: 'done' };
 }

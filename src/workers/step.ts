@@ -3,7 +3,7 @@ import { placementOf, type Pool } from '../fleet/pool.ts';
 import { FleetError } from '../fleet/errors.ts';
 import type { MachineJob, Outcome, Ports, Worker } from '../fleet/ports.ts';
 import type { Verb } from '../fleet/provider.ts';
-import type { Act, Machine } from '../fleet/store.ts';
+import type { Act, Changed, JoinAnswer, Machine } from '../fleet/store.ts';
 
 /** How soon a job that finds its machine locked comes back. */
 const LOCKED_MS = 100;
@@ -91,11 +91,41 @@ function whileOwed(on: StepJob, machine: Machine): Outcome {
 
 /** Claims a machine into the batch of its lane, and puts the job to sleep until the batch tells its outcome. */
 export async function joinBatch(on: StepJob, machine: Machine, verb: Verb): Promise<Outcome> {
-  const { ports, pool, step } = on;
   if (machine.batch !== null) return afterRefusal(on, machine);
-  const placement = placementOf(pool, machine.placement);
+  const joined = await claimInto(on, machine.placement, verb);
+  if (!joined.granted) return afterRefusal(on, joined.machine);
+  return later(on.ports, BATCH_LOOK_MS, `in batch ${joined.batch.id}`);
+}
+
+/**
+ * Claims the step that a released machine owes for the job that waits for it, which then has no more to do than to
+ * find it done. Where that fails nothing is lost: the job claims it itself.
+ */
+export async function handOver(on: StepJob, released: Changed): Promise<void> {
+  const { owed, intent, placement, instance } = released;
+  if (owed === null || intent === null || instance === null) return;
+  const by = `${owed}.${intent}.0`;
+  const { ports, pool } = on;
+  const next = { ports, pool, step: owed, act: () => ({ ...on.act(), by }) };
+  try {
+    await claimInto(next, placement, owed === 'delete' ? 'delete' : 'reset');
+  } catch (err) {
+    ports.log.warn(
+      { err, job: by },
+      'a released machine was not claimed for its next step; its job will do it',
+    );
+  }
+}
+
+async function claimInto(
+  on: Pick<StepJob, 'ports' | 'pool' | 'step' | 'act'>,
+  machinePlacement: string,
+  verb: Verb,
+): Promise<JoinAnswer> {
+  const { ports, pool, step } = on;
+  const placement = placementOf(pool, machinePlacement);
   if (placement === undefined) {
-    const message = `pool ${pool.name} knows no placement ${machine.placement}; name it again in the pools file`;
+    const message = `pool ${pool.name} knows no placement ${machinePlacement}; name it again in the pools file`;
     throw new FleetError(message, { code: 'invalid', remedy: 'retry-later' });
   }
   const provider = ports.provider(placement);
@@ -107,10 +137,9 @@ export async function joinBatch(on: StepJob, machine: Machine, verb: Verb): Prom
     ...act,
     ...{ step, until: claimUntil(ports), verb, lane, group, placement, closeAt, size },
   });
-  if (!joined.granted) return afterRefusal(on, joined.machine);
   // Lost between the two, reconcile finds the batch without a job.
-  if (joined.batch.opened) await ports.jobs.batch(joined.batch.id, joined.batch.closeAt);
-  return later(ports, BATCH_LOOK_MS, `in batch ${joined.batch.id}`);
+  if (joined.batch?.opened === true) await ports.jobs.batch(joined.batch.id, joined.batch.closeAt);
+  return joined;
 }
 
 /** When a claim made now runs out. */

@@ -44,6 +44,8 @@ it('a step of a flow is fetched only once the one before it is done', () => {
   expect([work('stop'), work('stop')]).toEqual(['stop.i.0', undefined]);
   expect(fetch('delete')).toBeUndefined();
   expect(work('release')).toBe('release.i.0');
+  expect(fetch('delete')).toBeUndefined();
+  ring(2, { kind: 'wake', job: 'delete.i.0', tries: 0 });
   expect(work('delete')).toBe('delete.i.0');
 });
 

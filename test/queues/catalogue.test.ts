@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { loadConfig } from '../../src/config.ts';
 import { STEPS } from '../../src/fleet/lifecycle.ts';
 import {
   CATALOGUE,
@@ -71,4 +72,10 @@ test('a ring has a job id of its own', () => {
 test('a lock outlives the looks for stalled jobs, and stalls do not use up a job', () => {
   expect(STALLS.lockMs).toBeGreaterThan(STALLS.lookMs);
   expect(STALLS.most).toBeGreaterThan(100);
+});
+
+test('a process works on as many jobs of a queue at once as its configuration says by default', async () => {
+  const { concurrency } = await loadConfig({ env: {}, cwd: import.meta.dirname, providers: [] });
+  const catalogued = Object.fromEntries(QUEUE_NAMES.map((name) => [name, CATALOGUE[name].concurrency]));
+  expect(catalogued).toEqual(concurrency);
 });

@@ -1,7 +1,7 @@
 import type { FlowJob } from 'bullmq';
 import { Worker } from 'bullmq';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { INTENT_KINDS, MACHINE_STATES, stepsOwed } from '../../src/fleet/lifecycle.ts';
+import { INTENT_KINDS, isHandedOver, MACHINE_STATES, stepsOwed } from '../../src/fleet/lifecycle.ts';
 import type { Bell } from '../../src/fleet/outbox.ts';
 import { toFlow } from '../../src/queues/publisher.ts';
 import { openQueues, type OpenQueues, until } from './open-queues.ts';
@@ -33,6 +33,12 @@ describe.each(PAIRS)(
       expect(nodes.map((node) => node.queueName).toReversed()).toEqual(steps);
       expect(nodes.map((node) => node.opts?.jobId).toReversed()).toEqual(steps.map((step) => `${step}.i.0`));
       for (const node of nodes) expect(node.data).toEqual({ machine: 'm', intent: 'i', pool: 'p', ring: 0 });
+    });
+
+    test('delays the job of the step that whoever releases claims along with it, and no other', () => {
+      const delayed = nodes.filter((node) => node.opts?.delay !== undefined).map((node) => node.name);
+      expect(delayed).toEqual(steps.filter((step, index) => isHandedOver(step, steps[index - 1])));
+      for (const step of delayed) expect(['provision', 'delete']).toContain(step);
     });
 
     test('lets no step run after one that failed, and keeps what failed', () => {
@@ -103,6 +109,13 @@ describe('a wake', () => {
     expect(await queues.publisher.publish([wake(id)], now)).toEqual(new Map());
     expect(await queues.stateOf('batch', id)).toBe('waiting');
     expect(await queues.publisher.publish([wake(id)], now)).toEqual(new Map());
+  });
+
+  test('of a job that still waits for the one before it is to be repeated soon, but not for ever', async () => {
+    const { publisher } = openQueues();
+    await publisher.publish([aFlow()], now);
+    expect([...(await publisher.publish([wake('delete.i.0')], now)).keys()]).toEqual([7]);
+    expect(await publisher.publish([wake('delete.i.0', 400)], now)).toEqual(new Map());
   });
 
   test('of a job that is still active is to be repeated soon, but not for ever', async () => {

@@ -137,7 +137,6 @@ const DELETIONS: readonly Spelling[] = [
   ],
   ['by truncating leases', CHECK, () => [`truncate lease`]],
   ['by truncating pools and all that names them', CHECK, () => [`truncate pool cascade`]],
-  ['by truncating batches and all that names them', CHECK, () => [`truncate batch cascade`]],
   [
     'by giving its row another id',
     CHECK,

@@ -133,13 +133,6 @@ describe('a machine', () => {
     await fleet.run(`update machine set state = 'stopped', batch_id = null where id = $1`, [id]);
   });
 
-  test('belongs to a batch that there is', async () => {
-    const id = await fleet.machine({ state: 'booting' });
-    expect(
-      await fleet.attempt([`update machine set batch_id = gen_random_uuid() where id = '${id}'`]),
-    ).toMatchObject(refused('23503'));
-  });
-
   test('owes what the lifecycle table says, and nothing can write it otherwise', async () => {
     for (const state of MACHINE_STATES) {
       for (const kind of INTENT_KINDS) {
@@ -292,6 +285,16 @@ describe('an instance', () => {
     expect(
       await fleet.attempt([`update machine set instance_id = 'i-two' where id = '${machine}'`]),
     ).toMatchObject(CHECK);
+  });
+});
+
+describe('a batch', () => {
+  test('is there for as long as it has not ended, since its members wait for it', async () => {
+    const id = await fleet.batch({ state: 'sent' });
+    expect(await fleet.attempt([`delete from batch where id = '${id}'`])).toMatchObject(CHECK);
+    expect(await fleet.attempt([`truncate batch cascade`])).toMatchObject(CHECK);
+    await fleet.run(`update batch set state = 'ended', ended_at = now() where id = $1`, [id]);
+    expect(await fleet.run(`delete from batch where id = $1 returning id`, [id])).toEqual([{ id }]);
   });
 });
 

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createStorage, type Storage } from '../../src/storage/storage.ts';
 import { openRawFleet, type RawFleet } from './raw-fleet.ts';
@@ -65,6 +64,7 @@ test('nothing goes that still may matter, however old it is', async () => {
   const still = await fleet.instance({ machine_id: machine });
   const batch = await fleet.batch({ state: 'ended', ended_at: old });
   const member = await fleet.machine({ state: 'booting', state_since: old, batch_id: batch });
+  await fleet.run(JOINED, [batch, member]);
   const parked = await fleet.machine({ state: 'parked', state_since: old });
   const held = await fleet.held('leased', 'active');
   const pending = await fleet.lease({ requested_at: old });
@@ -106,19 +106,18 @@ test('no more goes at once than it may, and the rest goes the next time', async 
   expect(await purge(2)).toBe(0);
 });
 
-test('a machine takes its intents and memberships with it', async () => {
+test('the intents of a machine go with it, and its memberships with their batch', async () => {
   const id = await fleet.machine({ state: 'deleted', state_since: old });
-  const intent = await fleet.intent({
-    machine_id: id,
-    kind: 'retire',
-    opened_at: recent,
-    closed_at: recent,
-    closed_why: 'done',
-  });
-  const batch = await fleet.batch({ state: 'ended', ended_at: recent });
-  await fleet.run(`insert into batch_member (batch_id, machine_id, token) values ($1, $2, 1)`, [batch, id]);
+  const closed = { opened_at: old, closed_at: old, closed_why: 'done' };
+  const intent = await fleet.intent({ machine_id: id, kind: 'retire', ...closed });
+  const first = await fleet.batch({ state: 'ended', ended_at: old });
+  const second = await fleet.batch({ state: 'ended', ended_at: recent });
+  for (const batch of [first, second]) await fleet.run(JOINED, [batch, id]);
   await purge();
-  expect(await isThere('intent', intent)).toBe(false);
-  expect(await fleet.run(`select token from batch_member where machine_id = $1`, [id])).toEqual([]);
-  expect(await isThere('machine', randomUUID())).toBe(false);
+  expect([await isThere('machine', id), await isThere('intent', intent)]).toEqual([false, false]);
+  expect(await fleet.run(`select batch_id from batch_member where machine_id = $1`, [id])).toEqual([
+    { batch_id: second },
+  ]);
 });
+
+const JOINED = `insert into batch_member (batch_id, machine_id, token) values ($1, $2, 1)`;

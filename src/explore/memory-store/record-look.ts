@@ -36,7 +36,7 @@ export function recordLook(memory: Memory, act: RecordAct): Recorded {
   const ended = waiting === 0 && (!isLaunch || look.settled);
   if (ended) condemnSurplus(memory, batch, act);
   writeBatch(tables, { batch, ended, act });
-  return { recorded: true, ended, pools: poolsOf(tables, batch) };
+  return { recorded: true, ended, pools: poolsToGrow(tables, { batch, ended }) };
 }
 
 /** Only a launch has made instances. */
@@ -219,6 +219,10 @@ export function wakeLane(tables: Tables, lane: string, now: Date): void {
   }
 }
 
-function poolsOf(tables: Tables, batch: Batch): string[] {
-  return [...new Set(batch.members.flatMap(({ machine }) => tables.machines.get(machine)?.pool ?? []))];
+function poolsToGrow(tables: Tables, { batch, ended }: { batch: Batch; ended: boolean }): string[] {
+  if (!ended) return [];
+  const names = new Set(batch.members.flatMap(({ machine }) => tables.machines.get(machine)?.pool ?? []));
+  const isAskedFor = (name: string): boolean =>
+    tables.leases.where((each) => each.state === 'pending' && each.pools.includes(name)).length > 0;
+  return [...names].filter((name) => (tables.pools.get(name)?.pool.minIdle ?? 0) > 0 || isAskedFor(name));
 }

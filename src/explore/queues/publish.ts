@@ -1,4 +1,4 @@
-import { type Step, stepsOwed } from '../../fleet/lifecycle.ts';
+import { HANDED_OVER_MS, isHandedOver, type Step, stepsOwed } from '../../fleet/lifecycle.ts';
 import type { Bell } from '../../fleet/outbox.ts';
 import type { MachineJob } from '../../fleet/ports.ts';
 import { queueOf } from './queue-names.ts';
@@ -38,6 +38,7 @@ function addFlow(queues: Queues, bell: Extract<Bell, { kind: 'flow' }>): void {
     queues.add({
       ...{ id: `${step}.${intent}.0`, queue: step, work: workOf(step, { machine, intent, pool, ring: 0 }) },
       ...(before !== undefined && { waitsFor: [`${before}.${intent}.0`] }),
+      ...(isHandedOver(step, before) && { delayMs: HANDED_OVER_MS }),
       ...(after !== undefined && { parent: `${after}.${intent}.0` }),
     });
   }
@@ -77,7 +78,7 @@ export function addReconcile(queues: Queues, round: number): void {
 /** True when there is nothing left to do: the job was delayed and runs now, or it waits for nothing, or is gone. */
 function wake(queues: Queues, bell: Extract<Bell, { kind: 'wake' }>): boolean {
   if (queueOf(bell.job) === undefined) return true;
-  if (queues.isRunning(bell.job)) return bell.tries >= WAKE_TRIES;
+  if (queues.isBusy(bell.job)) return bell.tries >= WAKE_TRIES;
   queues.promote(bell.job);
   return true;
 }

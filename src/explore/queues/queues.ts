@@ -19,6 +19,8 @@ export interface Job {
   /** The job that waits for it. */
   parent: string | null;
   waitsFor: Set<string>;
+  /** How long it is delayed once it waits for no other. */
+  delayMs: number;
   /** Asked for again while active: added once it is done. */
   again: boolean;
 }
@@ -46,7 +48,8 @@ export interface Queues {
   /** Has active jobs fetched again whose worker has been silent for too long; answers how many. */
   stall(): number;
   live(ids: readonly string[]): ReadonlySet<string>;
-  isRunning(id: string): boolean;
+  /** At work, or waiting for the job before it. */
+  isBusy(id: string): boolean;
   /** Has a delayed job run now. */
   promote(id: string): void;
   remove(id: string): void;
@@ -78,7 +81,7 @@ export function createQueues(world: { nowMs(): number; random: Randomness }): Qu
     renew: (fetches) => fetches.filter((each) => !renew(redis, each)),
     stall: () => stall(redis),
     live: (ids) => new Set(ids.filter((id) => LIVE.has(jobs.get(id)?.state ?? ''))),
-    isRunning: (id) => jobs.get(id)?.state === 'active',
+    isBusy: (id) => BUSY.has(jobs.get(id)?.state ?? ''),
     promote(id) {
       const job = jobs.get(id);
       if (job?.state === 'delayed') job.runAtMs = redis.nowMs();
@@ -99,6 +102,7 @@ interface Redis {
   fetches: number;
 }
 
+const BUSY = new Set<string>(['active', 'waiting-children']);
 const LIVE = new Set<string>(['waiting', 'active', 'delayed']);
 
 function add(redis: Redis, { id, queue, work, delayMs = 0, parent, waitsFor = [] }: NewJob): void {
@@ -110,7 +114,7 @@ function add(redis: Redis, { id, queue, work, delayMs = 0, parent, waitsFor = []
     ...{ id, queue, work, parent: parent ?? null, waitsFor: new Set(unfinished) },
     state: unfinished.length > 0 ? 'waiting-children' : delayMs > 0 ? 'delayed' : 'waiting',
     runAtMs: redis.nowMs() + delayMs,
-    ...{ attemptsMade: 0, token: 0, holder: null, lockUntilMs: 0, again: false },
+    ...{ delayMs, attemptsMade: 0, token: 0, holder: null, lockUntilMs: 0, again: false },
   });
 }
 
@@ -176,7 +180,9 @@ function freeParent(redis: Redis, child: Job): void {
   const parent = child.parent === null ? undefined : redis.jobs.get(child.parent);
   if (parent?.state !== 'waiting-children') return;
   parent.waitsFor.delete(child.id);
-  if (parent.waitsFor.size === 0) parent.state = 'waiting';
+  if (parent.waitsFor.size > 0) return;
+  parent.state = parent.delayMs > 0 ? 'delayed' : 'waiting';
+  parent.runAtMs = redis.nowMs() + parent.delayMs;
 }
 
 function retryOrFail(redis: Redis, job: Job, isFinal: boolean): void {

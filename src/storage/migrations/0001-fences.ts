@@ -42,6 +42,11 @@ export const FENCES = [
     execute function drover_refuse_change('machines are purged one by one, never truncated')`,
   `create trigger lease_truncate before truncate on lease
     execute function drover_refuse_change('leases are purged one by one, never truncated')`,
+  `create trigger batch_kept before delete on batch for each row
+    when (old.state <> 'ended')
+    execute function drover_refuse_change('only an ended batch''s row may be purged')`,
+  `create trigger batch_truncate before truncate on batch
+    execute function drover_refuse_change('batches are purged one by one, never truncated')`,
   `create trigger instance_condemned before update on instance for each row
     when (old.condemned_at is not null and new.condemned_at is null
       or old.condemned_at is not null and old.machine_id is null and new.machine_id is not null

@@ -68,7 +68,7 @@ export const TABLES = [
     token bigint not null default 0,
     claimed_until timestamptz,
     claimed_by text,
-    batch_id uuid references batch (id),
+    batch_id uuid,
     lease_id uuid,
     instance_id text unique,
     address text,
@@ -97,7 +97,6 @@ export const TABLES = [
   `create unique index machine_lease on machine (lease_id) where lease_id is not null`,
   `create index machine_live on machine (pool) where live`,
   `create index machine_idle on machine (pool) where idle`,
-  `create index machine_batch on machine (batch_id) where batch_id is not null`,
   `create table lease (
     id uuid primary key,
     owner text not null,
@@ -130,7 +129,7 @@ export const TABLES = [
   `create index lease_open on lease (id) where open`,
   `create table intent (
     id uuid primary key,
-    machine_id uuid not null references machine (id) on delete cascade,
+    machine_id uuid not null,
     kind text not null check (kind in (${lifecycleDdl.intentKinds})),
     reason text not null,
     opened_at timestamptz not null,
@@ -139,10 +138,9 @@ export const TABLES = [
     check ((closed_at is null) = (closed_why is null))
   )`,
   `create unique index intent_open on intent (machine_id) where closed_at is null`,
-  `create index intent_machine on intent (machine_id)`,
   `create table batch_member (
-    batch_id uuid not null references batch (id) on delete cascade,
-    machine_id uuid not null references machine (id) on delete cascade,
+    batch_id uuid not null,
+    machine_id uuid not null,
     token bigint not null,
     instance_id text,
     state text not null default 'pending' check (state in ('pending', 'done', 'failed', 'given-up')),

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { FleetError } from '../../../src/fleet/errors.ts';
 import type { Progress } from '../../../src/fleet/provider.ts';
-import type { Batch } from '../../../src/fleet/store.ts';
+import type { Batch, Machine } from '../../../src/fleet/store.ts';
 import { type Driver, everyone, running } from './driver.ts';
 
 type Given = () => Driver;
@@ -59,7 +59,7 @@ function launchContract(given: Given): void {
     const { batch, machines } = await launching(on, 2);
     const launched = [running(`i-${batch.id}`)];
     expect(await on.record(batch, { launched, settled: true, error: short })).toMatchObject({
-      ...{ ended: true, pools: [on.name] },
+      ...{ ended: true, pools: [] },
     });
     const rows = await Promise.all(machines.map((id) => on.seen(id)));
     expect(rows.map((machine) => machine.state).toSorted()).toEqual(['booting', 'provisioning']);
@@ -219,7 +219,28 @@ function outcomeContract(given: Given): void {
     const due = { lane: batch.lane, by: 'lane', now: on.now(), until: on.later(10_000) };
     const [again] = await on.store.claimLane(due);
     const done = await on.record(again as Batch, { outcomes: { [three]: { state: 'done' } } });
-    expect(done).toMatchObject({ ended: true, pools: [on.name] });
+    expect(done).toMatchObject({ ended: true, pools: [] });
+  });
+
+  it('a batch that has ended names the pools that may want to grow now, and no other', async () => {
+    const on = given();
+    const [first, second, third] = [await on.deleting(), await on.deleting(), await on.deleting()];
+    const record = async (machine: Machine, state: 'done' | 'pending') =>
+      on.record(await on.closed('delete', [machine]), { outcomes: { [machine.instance ?? '']: { state } } });
+    expect(await record(first, 'done')).toMatchObject({ ended: true, pools: [] });
+    await on.request();
+    expect(await record(second, 'pending')).toMatchObject({ ended: false, pools: [] });
+    expect(await record(third, 'done')).toMatchObject({ ended: true, pools: [on.name] });
+  });
+
+  it('a batch that has ended names a pool that keeps machines idle', async () => {
+    const on = given();
+    const machine = await on.deleting();
+    await on.apply({ minIdle: 1 });
+    const outcomes = { [machine.instance ?? '']: { state: 'done' } } as const;
+    expect(await on.record(await on.closed('delete', [machine]), { outcomes })).toMatchObject({
+      ...{ ended: true, pools: [on.name] },
+    });
   });
 
   it('a deleted machine has closed its intent and its instance is known to be gone', async () => {
