@@ -19,6 +19,12 @@ const COMMANDS = {
   explore: (args) => [{ name: 'explore', words: ['src/cli/explore.ts', ...args] }],
   spec: (args) => [{ name: 'spec', words: ['src/cli/spec.ts', ...args] }],
   chaos: (args) => [{ name: 'chaos', words: ['src/cli/chaos.ts', ...args] }],
+  prove: () => [
+    { name: 'explore', words: ['src/cli/explore.ts', '--seeds', '10000', '--from', freshSeed()] },
+    { name: 'chaos', words: ['src/cli/chaos.ts', '--minutes', '10', '--seed', freshSeed()] },
+    { ...tool('vitest', ['run', 'test/mutants', 'test/explore/mutants.test.ts']), name: 'mutants' },
+    { name: 'spec', words: ['src/cli/spec.ts'] },
+  ],
   // A person's own files are named relative to where they stand.
   drover: (args) => [{ name: 'drover', words: [droverPath, ...args], cwd: process.cwd() }],
 };
@@ -33,6 +39,11 @@ export function stepsOf(command, args) {
     throw new SetupError(`no command ${command ?? ''}: choose one of ${Object.keys(COMMANDS).join(', ')}`);
   }
   return COMMANDS[command](args);
+}
+
+/** Another one each time; what runs under it prints it where it fails. */
+function freshSeed() {
+  return String(Math.floor(Date.now() / 1000) % 9_000_000);
 }
 
 function tool(name, args) {

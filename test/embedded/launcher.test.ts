@@ -66,7 +66,7 @@ describe('the launcher', () => {
     const { code, stderr } = await launch('strat');
     expect(code).toBe(1);
     expect(stderr).toBe(
-      'drover: no command strat: choose one of start, test, verify, bench, explore, spec, chaos, drover\n',
+      'drover: no command strat: choose one of start, test, verify, bench, explore, spec, chaos, prove, drover\n',
     );
   });
 

@@ -54,6 +54,8 @@ export function createBlows(options: BlowsOptions): Blows {
     workerPaused: () => strikeUp(on.workers, async (worker) => pause(on, worker)),
     workerKilledWhileSending: () => strikeSender(on, (worker) => killWorker(on, worker)),
     workerPausedWhileSending: () => strikeSender(on, async (worker) => pause(on, worker)),
+    workerRestarted: () => strikeUp(on.workers, async (worker) => worker.restart()),
+    apiRestarted: () => strikeUp(on.apis, async (api) => api.restart()),
     apiKilled: () => strikeUp(on.apis, async (api) => api.kill()),
     apiPaused: () => strikeUp(on.apis, async (api) => pause(on, api)),
     redisKilled: () => landed(servers.killRedis()),

@@ -13,6 +13,8 @@ export interface Supervised {
   pause(): void;
   resume(): void;
   kill(): void;
+  /** Asks it to end in order, as a rolling restart does; another takes its place. */
+  restart(): void;
   /** Ends it for good, paused or not. */
   stop(): Promise<void>;
 }
@@ -79,6 +81,10 @@ export async function supervise(options: SupervisedOptions): Promise<Supervised>
     kill() {
       state.wasKilled = true;
       signal('SIGKILL');
+    },
+    restart() {
+      Object.assign(state, { isReady: false, wasKilled: true });
+      signal('SIGTERM');
     },
     async stop() {
       state.isStopping = true;
