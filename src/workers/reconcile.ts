@@ -137,7 +137,7 @@ function tell(ports: Ports, placement: Placement, swept: SweepResult): void {
   const place = { pool: placement.pool, placement: placement.name, ...counts };
   if (verdict === 'halt') {
     const message =
-      'a sweep has halted and ends nothing: see whether the cloud lists what it should, then confirm the sweep or mend what is wrong';
+      'a sweep has halted and ends nothing: see whether the cloud lists what it should, then mend that or run drover confirm-sweep';
     ports.log.error({ ...place, why }, message);
   } else if (verdict === 'report' && counts.condemns + counts.ends > 0) {
     ports.log.warn({ ...place, why }, 'a sweep found a difference and only reports it');
