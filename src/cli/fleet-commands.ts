@@ -7,7 +7,7 @@ import { connect } from './connection.ts';
 import { toInteger } from './option-values.ts';
 import { fields, print, table } from './print.ts';
 
-/** Adds `pools`, `machines` and `show`. */
+/** Adds `pools`, `confirm-sweep`, `machines` and `show`. */
 export function addFleetCommands(program: Command, context: CliContext): void {
   program
     .command('pools')
@@ -17,6 +17,8 @@ export function addFleetCommands(program: Command, context: CliContext): void {
       const pools = await (await connect(context)).pools();
       print(context, { value: { pools }, json, lines: (value) => poolLines(value.pools) });
     });
+
+  addConfirmSweep(program, context);
 
   program
     .command('machines')
@@ -52,12 +54,28 @@ export function addFleetCommands(program: Command, context: CliContext): void {
     });
 }
 
+function addConfirmSweep(program: Command, context: CliContext): void {
+  program
+    .command('confirm-sweep')
+    .description('let a halted sweep end what it has found, after a look at why (operators)')
+    .argument('<pool>', 'its pool')
+    .argument('<placement>', 'its placement')
+    .requiredOption('--count <number>', 'end up to so many instances and machines, within an hour', toInteger)
+    .option('--json', 'print JSON')
+    .action(async (pool: string, placement: string, { count, json }: { count: number; json?: boolean }) => {
+      const sweep = { pool, placement, count };
+      await (await connect(context)).confirmSweep(sweep);
+      const line = `Sweeps of ${pool}/${placement} may end up to ${count} within the next hour.`;
+      print(context, { value: sweep, json, lines: () => [line] });
+    });
+}
+
 const MACHINES_LIMIT = 1000;
 const PAGE_LIMIT = 200;
 
 function poolLines(pools: readonly Pool[]): string[] {
   if (pools.length === 0) return ['No pools.'];
-  return table(
+  const lines = table(
     ['POOL', 'PLATFORM', 'ARCH', 'READY', 'LEASED', 'THERE', 'MAX', 'WAITING', ''],
     pools.map((pool) => [
       pool.name,
@@ -70,6 +88,14 @@ function poolLines(pools: readonly Pool[]): string[] {
       String(pool.leases['pending'] ?? 0),
       pool.draining ? 'draining' : '',
     ]),
+  );
+  return [...lines, ...pools.flatMap(haltLines)];
+}
+
+function haltLines({ name, haltedSweeps }: Pool): string[] {
+  return haltedSweeps.map(
+    ({ placement, since, why, count }) =>
+      `The sweep of ${name}/${placement} has halted since ${since}: it ${why}. Where that is right: drover confirm-sweep ${name} ${placement} --count ${count}`,
   );
 }
 

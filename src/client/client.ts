@@ -47,6 +47,8 @@ export interface Client {
   cancel(id: string, options?: Until): Promise<Lease>;
   pools(options?: Until): Promise<Pool[]>;
   pool(name: string, options?: Until): Promise<Pool>;
+  /** Lets a halted sweep end up to `count` instances and machines; for operators. */
+  confirmSweep(sweep: { pool: string; placement: string; count: number }, options?: Until): Promise<void>;
   machines(filter?: MachineFilter, options?: Until): Promise<{ machines: Machine[]; next: string | null }>;
   machine(id: string, options?: Until): Promise<Machine & { timeline: TimelineEntry[] }>;
   status(options?: Until): Promise<Status>;
@@ -94,6 +96,11 @@ export function createClient(settings: ClientSettings): Client {
     cancel: (id, options) => act(id, 'cancel', { options }),
     pools: async (options) => (await get<{ pools: Pool[] }>('v1/pools', options)).pools,
     pool: (name, options) => get(`v1/pools/${encodeURIComponent(name)}`, options),
+    async confirmSweep({ pool, placement, count }, options) {
+      const [name, place] = [pool, placement].map(encodeURIComponent);
+      const path = `v1/pools/${name}/placements/${place}/confirm-sweep`;
+      await call<{ count: number }>({ method: 'POST', path, body: { count } }, options);
+    },
     machines: (filter = {}, options) => get('v1/machines', options, { ...filter }),
     machine: (id, options) => get(`v1/machines/${encodeURIComponent(id)}`, options),
     status: (options) => get('v1/status', options),

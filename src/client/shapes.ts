@@ -62,6 +62,16 @@ export interface Pool {
   machines: Record<string, number>;
   /** By state; pending ones are those it could serve. */
   leases: Record<string, number>;
+  /** Sweeps that found more than they end unasked. */
+  haltedSweeps: HaltedSweep[];
+}
+
+export interface HaltedSweep {
+  placement: string;
+  since: string;
+  why: string;
+  /** How many instances and machines a confirmation must allow. */
+  count: number;
 }
 
 export interface Machine {

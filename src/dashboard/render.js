@@ -34,6 +34,9 @@ export function renderPools(pools) {
       make('small', {}, [
         `${total} of at most ${pool.max}, ${pool.minIdle} kept ready, ${pool.leases.pending} waiting`,
       ]),
+      ...pool.haltedSweeps.map(({ placement, why }) =>
+        make('p', {}, [`The sweep of ${placement} has halted: it ${why}.`]),
+      ),
       renderBar(counts, Math.max(pool.max, total)),
       make('ul', { className: 'legend' }, counts.map(renderCount)),
     ]);

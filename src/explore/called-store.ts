@@ -20,6 +20,7 @@ export function createCalledStore(world: RunWorld, process: Process): Store {
       brief: tellAnswer,
     });
   const pools = called('pools', () => store.pools());
+  const halted = called('haltedSweeps', () => store.haltedSweeps());
   return {
     ...machineActs(store, called),
     ...batchActs(store, called),
@@ -27,6 +28,7 @@ export function createCalledStore(world: RunWorld, process: Process): Store {
     ...reconcileActs(store, called),
     applyPools: called('applyPools', store.applyPools),
     pools: () => pools(undefined),
+    haltedSweeps: () => halted(undefined),
     pool: called('pool', store.pool),
     viewPool: called('viewPool', store.viewPool),
     provision: called('provision', store.provision),
@@ -76,6 +78,7 @@ function reconcileActs(store: Store, called: Called) {
     unattended: called('unattended', store.unattended),
     ringAgain: called('ringAgain', store.ringAgain),
     sweep: called('sweep', store.sweep),
+    confirmSweep: called('confirmSweep', store.confirmSweep),
     purge: called('purge', store.purge),
   };
 }

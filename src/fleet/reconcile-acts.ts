@@ -1,3 +1,4 @@
+import type { Halt, SweepCounts, SweepVerdict } from './brakes.ts';
 import type { Step } from './lifecycle.ts';
 import type { InventoryItem, Placement } from './provider.ts';
 import type { Act, Answer, Machine } from './store.ts';
@@ -48,6 +49,13 @@ export interface ReconcileActs {
    * given a machine of its own that is born with a retire: its deletion then goes the way of all others.
    */
   sweep(act: SweepAct): Promise<SweepResult>;
+  /** Placements whose last sweep halted. */
+  haltedSweeps(): Promise<readonly HaltedSweep[]>;
+  /**
+   * An operator's word that a halted sweep is right about up to `count` instances and machines; it holds for an hour.
+   * False where no sweep is halted there, or one that has found more than that.
+   */
+  confirmSweep(act: ConfirmSweepAct): Promise<boolean>;
   /** Deletes tombstones, closed intents, ended batches and transitions older than `before`; bounded by `limit`. */
   purge(act: { before: Date; limit: number }): Promise<number>;
 }
@@ -60,7 +68,22 @@ export interface SweepAct {
   now: Date;
   /** An unknown instance is condemned at its second sighting, this long after the first. */
   graceMs: number;
+  /** Where the last sweep is older than this, the database may be a restored one: this sweep only reports. */
+  staleAfterMs: number;
   by: string;
+}
+
+export interface HaltedSweep extends Halt {
+  pool: string;
+  placement: string;
+}
+
+export interface ConfirmSweepAct {
+  pool: string;
+  placement: string;
+  count: number;
+  by: string;
+  now: Date;
 }
 
 export interface SweepResult {
@@ -70,4 +93,9 @@ export interface SweepResult {
   condemned: readonly string[];
   /** Machines whose instance is gone: their lease is lost, their intent a retire. */
   lost: readonly string[];
+  /** Unless it is `go`, nothing was condemned and nothing was lost, whatever was found. */
+  verdict: SweepVerdict;
+  /** For people. */
+  why: string;
+  counts: SweepCounts;
 }

@@ -1,6 +1,8 @@
 import { Type, type Static } from 'typebox';
+import { amountOf } from '../fleet/brakes.ts';
 import { INTENT_KINDS, LEASE_STATES, MACHINE_STATES, STEPS } from '../fleet/lifecycle.ts';
 import type { Pool } from '../fleet/pool.ts';
+import type { HaltedSweep } from '../fleet/reconcile-acts.ts';
 import type { Machine } from '../fleet/store.ts';
 import { Instant, OrNull, toInstant } from './lease-body.ts';
 import type { PoolCounts, TimelineEntry } from '../fleet/views.ts';
@@ -25,10 +27,22 @@ export const PoolBody = Type.Object({
   placements: Type.Array(Type.Object({ name: Type.String(), provider: Type.String() })),
   machines: Counts,
   leases: Counts,
+  haltedSweeps: Type.Array(
+    Type.Object({
+      placement: Type.String(),
+      since: Instant(),
+      why: Type.String(),
+      count: Type.Integer({ description: 'How many instances and machines a confirmation must allow.' }),
+    }),
+    { description: 'Sweeps that found too much to end it unasked: an operator confirms them.' },
+  ),
 });
 
 /** A pool as it goes over the wire. What a placement consists of stays inside: it may hold start-up data of guests. */
-export function toPoolBody(pool: Pool, counts: PoolCounts | undefined): Static<typeof PoolBody> {
+export function toPoolBody(
+  pool: Pool,
+  { counts, halted }: { counts: PoolCounts | undefined; halted: readonly HaltedSweep[] },
+): Static<typeof PoolBody> {
   const { tags, idleTimeoutMs, placements, probe: _probe, deadlines: _deadlines, ...rest } = pool;
   return {
     ...rest,
@@ -37,6 +51,11 @@ export function toPoolBody(pool: Pool, counts: PoolCounts | undefined): Static<t
     placements: placements.map(({ name, provider }) => ({ name, provider })),
     machines: countsOf(MACHINE_STATES, counts?.machines),
     leases: countsOf(LEASE_STATES, counts?.leases),
+    haltedSweeps: halted
+      .filter((each) => each.pool === pool.name)
+      .map(({ placement, since, why, counts: found }) => {
+        return { placement, since: since.toISOString(), why, count: amountOf(found) };
+      }),
   };
 }
 

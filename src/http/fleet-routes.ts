@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { LEASE_STATES, MACHINE_STATES, type MachineState } from '../fleet/lifecycle.ts';
+import type { Pool } from '../fleet/pool.ts';
 import type { Clock } from '../fleet/ports.ts';
 import type { Store } from '../fleet/store.ts';
 import type { App } from './app.ts';
@@ -20,7 +21,7 @@ import { isId, nextCursor, PageQuery, toPage } from './page.ts';
 import type { FleetCounts, Views } from '../fleet/views.ts';
 
 export interface FleetRouteDeps {
-  store: Pick<Store, 'pools' | 'pool' | 'look'>;
+  store: Pick<Store, 'pools' | 'pool' | 'look' | 'haltedSweeps'>;
   views: Views;
   clock: Clock;
   version: string;
@@ -37,8 +38,8 @@ export function addFleetRoutes(app: App, deps: FleetRouteDeps): void {
 function addPools(app: App, { store, views }: FleetRouteDeps): void {
   const list = { summary: 'All pools.', response: { 200: Type.Object({ pools: Type.Array(PoolBody) }) } };
   app.get('/v1/pools', { schema: list }, async () => {
-    const [pools, counts] = await Promise.all([store.pools(), views.countByState()]);
-    return { pools: pools.map((pool) => toPoolBody(pool, countsFor(counts, pool.name))) };
+    const [pools, toBody] = await Promise.all([store.pools(), readPoolBodies({ store, views })]);
+    return { pools: pools.map(toBody) };
   });
 
   const one = {
@@ -48,17 +49,23 @@ function addPools(app: App, { store, views }: FleetRouteDeps): void {
   };
   app.get('/v1/pools/:name', { schema: one }, async (request) => {
     const { name } = request.params;
-    const [pool, counts] = await Promise.all([store.pool(name), views.countByState()]);
+    const [pool, toBody] = await Promise.all([store.pool(name), readPoolBodies({ store, views })]);
     if (pool === undefined) throw await noSuchPool(store, name);
-    return toPoolBody(pool, countsFor(counts, name));
+    return toBody(pool);
   });
+}
+
+/** What else a pool's body tells, read once for all pools. */
+async function readPoolBodies({ store, views }: Pick<FleetRouteDeps, 'store' | 'views'>) {
+  const [counts, halted] = await Promise.all([views.countByState(), store.haltedSweeps()]);
+  return (pool: Pool) => toPoolBody(pool, { counts: countsFor(counts, pool.name), halted });
 }
 
 function countsFor(counts: FleetCounts, pool: string): FleetCounts['pools'][number] | undefined {
   return counts.pools.find((each) => each.pool === pool);
 }
 
-async function noSuchPool(store: FleetRouteDeps['store'], name: string): Promise<ApiError> {
+export async function noSuchPool(store: Pick<Store, 'pools'>, name: string): Promise<ApiError> {
   const known = (await store.pools()).map((pool) => pool.name);
   const hint = known.length === 0 ? 'There are no pools yet.' : `Known pools: ${known.join(', ')}.`;
   return new ApiError({ status: 404, code: 'unknown_pool', message: `There is no pool ${name}.`, hint });
@@ -132,8 +139,9 @@ function addStatus(app: App, { store, views, clock, version }: FleetRouteDeps): 
     },
   };
   app.get('/v1/status', { schema }, async (request) => {
-    const [pools, counts, machines, leases] = await Promise.all([
+    const [pools, toBody, counts, machines, leases] = await Promise.all([
       store.pools(),
+      readPoolBodies({ store, views }),
       views.countByState(),
       views.listMachines({ limit: STATUS_MACHINES, after: null, pool: null, state: null }),
       views.listLeases({
@@ -147,7 +155,7 @@ function addStatus(app: App, { store, views, clock, version }: FleetRouteDeps): 
     return {
       version,
       now: clock.now().toISOString(),
-      pools: pools.map((pool) => toPoolBody(pool, countsFor(counts, pool.name))),
+      pools: pools.map(toBody),
       machineCounts: machinesOverall(counts),
       leaseCounts: countsOf(LEASE_STATES, counts.leases),
       machines: machines.items.map(toMachineBody),

@@ -13,6 +13,7 @@ import type { LeaseWaits } from './lease-wait.ts';
 import { createOrderlyClose, type OrderlyClose } from './orderly-close.ts';
 import { addPages } from './pages.ts';
 import { createSessions } from './sessions.ts';
+import { addSweepRoutes } from './sweep-routes.ts';
 import type { Views } from '../fleet/views.ts';
 
 export interface HttpSettings {
@@ -121,6 +122,7 @@ function build(deps: HttpServerDeps, stopping: AbortSignal): { app: App; close: 
       requestTimeoutMs,
     });
     addFleetRoutes(app, { store, views, clock, version: deps.version });
+    addSweepRoutes(app, { store, clock });
     addHealthRoutes(app, { checks: deps.checks, log, readinessTimeoutMs });
     app.get('/openapi.json', { schema: { hide: true }, config: { open: true } }, async () => app.swagger());
     addPages(app, { authentication, sessions, sessionMs, secureCookie });

@@ -4,6 +4,7 @@ import type { Database, Row } from './database.ts';
 import { createRecover } from './recover.ts';
 import { machineColumns, toMachine } from './rows.ts';
 import { createSweep } from './sweep.ts';
+import { confirmSweep, haltedSweeps } from './sweep-record.ts';
 
 export function createReconcileActs(database: Database): ReconcileActs {
   return {
@@ -15,6 +16,8 @@ export function createReconcileActs(database: Database): ReconcileActs {
     },
     ringAgain: (act) => ringAgain(database, act),
     sweep: createSweep(database),
+    haltedSweeps: () => haltedSweeps(database),
+    confirmSweep: (act) => database.transaction((sql) => confirmSweep(sql, act)),
     purge: (act) => purge(database, act),
   };
 }

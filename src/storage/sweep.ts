@@ -1,41 +1,59 @@
+import { judgeSweep } from '../fleet/brakes.ts';
 import type { ReconcileActs, SweepAct, SweepResult } from '../fleet/reconcile-acts.ts';
 import { condemn } from './condemn.ts';
 import type { Database, Sql } from './database.ts';
 import { openIntent } from './open-intent.ts';
+import { keepRecord, lockRecord } from './sweep-record.ts';
 
 /**
  * Compares a whole listing, made before this look at the database, with the instances known at its placement. Both
- * directions want two sightings a grace period apart, because listings lag behind in both.
+ * directions want two sightings a grace period apart, because listings lag behind in both. Whatever is found is written
+ * down; what is done about it is for the brakes to say first.
  */
 export function createSweep(database: Database): ReconcileActs['sweep'] {
   return async (act) => {
     const items = JSON.stringify(act.items);
-    const found = await database.transaction((sql) => condemnStrays(sql, items, act));
-    const lost = await database.transaction((sql) => loseMissing(sql, items, act));
+    const { over, ...found } = await database.transaction((sql) => condemnStrays(sql, items, act));
+    const lost = await database.transaction((sql) => loseMissing(sql, { items, over, act }));
     return { ...found, lost };
   };
 }
 
+/** `over`: the instances that may count as gone from now on. */
 async function condemnStrays(
   sql: Sql,
   items: string,
   act: SweepAct,
-): Promise<Pick<SweepResult, 'sighted' | 'condemned'>> {
+): Promise<Omit<SweepResult, 'lost'> & { over: readonly string[] }> {
   const place = [act.placement.pool, act.placement.name];
+  // Its row is locked from here on: two sweeps of one placement would each count what is left to the other.
+  const last = await lockRecord(sql, act.placement);
   const sighted = await sql.query(SIGHT, [items, ...place, act.now, act.by]);
   const strays = await sql.query(STRAYS, [items, ...place, settledBefore(act)]);
-  const reason = 'seen in the cloud, owned by nobody';
   const instances = strays.map((row) => row['id'] as string);
+  const since = [act.listedAt, last?.listedAt ?? null, settledBefore(act)];
+  const [absent = {}] = await sql.query(ABSENT, [items, ...place, ...since]);
+  const { machines, ends, vanished } = absent as Record<'machines' | 'ends' | 'vanished', number>;
+  const counts = { machines, condemns: instances.length, ends, vanished };
+  const judgement = judgeSweep({ ...act, counts, last });
+  await keepRecord(sql, { judgement, counts, act });
+  const { verdict, why } = judgement;
+  const told = { sighted: sighted.length, verdict, why, counts };
+  if (verdict !== 'go') return { ...told, condemned: [], over: [] };
+  const reason = 'seen in the cloud, owned by nobody';
   const condemned = await condemn(sql, { instances, reason, now: act.now, by: act.by });
-  return { sighted: sighted.length, condemned };
+  return { ...told, condemned, over: absent['over'] as string[] };
 }
 
-async function loseMissing(sql: Sql, items: string, act: SweepAct): Promise<string[]> {
+async function loseMissing(
+  sql: Sql,
+  { items, over, act }: { items: string; over: readonly string[]; act: SweepAct },
+): Promise<string[]> {
   const place = [act.placement.pool, act.placement.name];
   await lockMachinesOf(sql, [items, ...place, act.listedAt]);
   await sql.query(BACK, [items, ...place]);
   const times = [act.listedAt, act.now, settledBefore(act)];
-  const missing = await sql.query(MISSING, [items, ...place, ...times, act.by]);
+  const missing = await sql.query(MISSING, [items, ...place, ...times, act.by, over]);
   return loseMachines(
     sql,
     missing.map((row) => row['machine_id'] as string),
@@ -70,6 +88,24 @@ const STRAYS = `select n.id from instance n
     left join batch b on b.id = n.batch_id
   where n.pool = $2 and n.placement = $3 and n.machine_id is null and n.condemned_at is null and n.gone_at is null
     and n.sighted_at <= $4 and (b.id is null or b.ended_at is not null) and not ${OF_A_LAUNCH('n.batch_id::text')}`;
+
+/**
+ * What is known here and not listed. Whatever the last sweep missed is marked as missing, so what is not marked and was
+ * known before it had been listed then. One that is condemned is on its way out by our own doing.
+ */
+const ABSENT = `with listed as (select * from jsonb_to_recordset($1::jsonb) as i (instance text, state text)),
+  absent as (
+    select n.id, n.machine_id is not null and n.condemned_at is null as ours,
+      coalesce(l.state = 'gone', false) or coalesce(n.missing_since <= $6, false) as over,
+      n.missing_since is not null or n.sighted_at < $5 as known
+    from instance n left join listed l on l.instance = n.id
+    where n.pool = $2 and n.placement = $3 and n.gone_at is null and n.sighted_at < $4
+      and (l.instance is null or l.state = 'gone')
+  )
+  select (select count(*)::integer from machine m where m.pool = $2 and m.live) as machines,
+    count(*) filter (where ours and over)::integer as ends, count(*) filter (where ours and known)::integer as vanished,
+    coalesce(array_agg(id) filter (where over), '{}') as over
+  from absent`;
 
 /**
  * A look's outcome locks batch, machine and instance in that order, so whoever is to write an instance that a machine
@@ -109,7 +145,8 @@ const MISSING = `with listed as (select * from jsonb_to_recordset($1::jsonb) as 
   gone as (
     update instance n set gone_at = $5, gone = case when a.told = 'gone' then 'listed-gone' else 'absent-from-listing' end,
       changed_by = $7, changed_at = $5
-    from absent a where n.id = a.id and (a.told = 'gone' or a.missing_since <= $6) returning n.machine_id
+    from absent a where n.id = a.id and (a.told = 'gone' or a.missing_since <= $6) and a.id = any($8::text[])
+    returning n.machine_id
   )
   select machine_id from gone where machine_id is not null`;
 

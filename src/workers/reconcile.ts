@@ -1,7 +1,8 @@
 import { matchPool } from '../fleet/leasing.ts';
 import type { Pool } from '../fleet/pool.ts';
 import type { Outcome, Ports, ReconcileJob, Worker } from '../fleet/ports.ts';
-import { type Ring, ringKey } from '../fleet/reconcile-acts.ts';
+import type { Placement } from '../fleet/provider.ts';
+import { type Ring, ringKey, type SweepResult } from '../fleet/reconcile-acts.ts';
 
 /** How much one round does of each kind, or at once; what is left over is the next round's. */
 const LIMIT = 500;
@@ -121,10 +122,27 @@ async function sweepPool(ports: Ports, pool: Pool, signal: AbortSignal): Promise
     const listedAt = ports.clock.now();
     const { instances } = await ports.provider(placement).inventory(placement, signal);
     const now = ports.clock.now();
-    const graceMs = ports.settings.sweepGraceMs;
-    const swept = await ports.store.sweep({ placement, items: instances, listedAt, now, graceMs, by: BY });
-    if (swept.condemned.length + swept.lost.length === 0) continue;
-    ports.log.warn({ pool: pool.name, placement: placement.name, ...swept }, 'a sweep found a difference');
+    const { sweepGraceMs: graceMs, sweepMs } = ports.settings;
+    const act = { placement, items: instances, listedAt, now, graceMs, by: BY };
+    tell(ports, placement, await ports.store.sweep({ ...act, staleAfterMs: SWEEPS_MISSED * sweepMs }));
+  }
+}
+
+/** After this many sweeps that should have been, the database may be an older one than the clouds are used to. */
+const SWEEPS_MISSED = 10;
+
+/** A halt is told at each sweep: an alarm that rang once is soon overlooked. */
+function tell(ports: Ports, placement: Placement, swept: SweepResult): void {
+  const { sighted, condemned, lost, verdict, why, counts } = swept;
+  const place = { pool: placement.pool, placement: placement.name, ...counts };
+  if (verdict === 'halt') {
+    const message =
+      'a sweep has halted and ends nothing: see whether the cloud lists what it should, then mend that or run drover confirm-sweep';
+    ports.log.error({ ...place, why }, message);
+  } else if (verdict === 'report' && counts.condemns + counts.ends > 0) {
+    ports.log.warn({ ...place, why }, 'a sweep found a difference and only reports it');
+  } else if (condemned.length + lost.length > 0) {
+    ports.log.warn({ ...place, sighted, condemned, lost }, 'a sweep found a difference');
   }
 }
 

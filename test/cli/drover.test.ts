@@ -106,6 +106,25 @@ test('pools and machines are listed for people and for programs, and one is show
   expect((await drover('show', id)).out).toContain(id);
 });
 
+test('a halted sweep is told of with the pools, with the command by which an operator confirms it', async () => {
+  const wild = aPool({ name: 'wild' });
+  await fleet.addPools(guests, wild);
+  const [placement = { pool: '', name: '', provider: '', spec: null }] = wild.placements;
+  const ids = ['a', 'b', 'c', 'd', 'e', 'f'];
+  const items = ids.map((instance) => ({ instance, state: 'running', address: null, batch: null }) as const);
+  const now = new Date();
+  const act = { placement, items, listedAt: now, now, graceMs: 0, staleAfterMs: 60_000, by: 'a test' };
+  await fleet.store.sweep(act);
+  await fleet.store.sweep(act);
+  const { out } = await drover('pools');
+  const command = /drover (confirm-sweep wild here --count 6)$/m.exec(out)?.[1]?.split(' ') ?? [];
+  expect((await drover(...command)).code).toBe(77);
+  const asOperator = { env: { ...asAnn(), DROVER_TOKEN: TOKENS.operator } };
+  expect(await droverIn(asOperator, command)).toMatchObject({ code: 0, err: '' });
+  expect((await droverIn(asOperator, ['confirm-sweep', 'wild', 'there', '--count', '6'])).code).toBe(1);
+  expect(await fleet.store.sweep(act)).toMatchObject({ verdict: 'go', condemned: ids });
+});
+
 test('more machines than a page holds are listed, up to the limit', async () => {
   const wide = aPool({ name: 'wide', max: 300 });
   await fleet.addPools(guests, wide);

@@ -10,6 +10,7 @@ import { poolsContract } from './store/pools.ts';
 import { racesContract } from './store/races.ts';
 import { recoveryContract } from './store/recovery.ts';
 import { stepsContract } from './store/steps.ts';
+import { sweepBrakesContract } from './store/sweep-brakes.ts';
 import { sweepContract } from './store/sweep.ts';
 
 /** What every store with its outbox must do; run for the database and for the one in memory. */
@@ -42,6 +43,7 @@ const CONTRACTS = [
   poolsContract,
   recoveryContract,
   sweepContract,
+  sweepBrakesContract,
   bellsContract,
   racesContract,
 ];

@@ -3,6 +3,7 @@ import type { Tables } from '../../src/explore/memory-store/tables.ts';
 import type { Lease } from '../../src/fleet/pool.ts';
 import type { Ports } from '../../src/fleet/ports.ts';
 import type { Look } from '../../src/fleet/provider.ts';
+import type { SweepResult } from '../../src/fleet/reconcile-acts.ts';
 import type { Machine } from '../../src/fleet/store.ts';
 
 export interface Mutant {
@@ -164,7 +165,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a sweep that never happens',
     breaks: ['run', 'I7'],
     mutate: ({ store }) => ({
-      store: { ...store, sweep: () => Promise.resolve({ sighted: 0, condemned: [], lost: [] }) },
+      store: { ...store, sweep: () => Promise.resolve(NOTHING_SWEPT) },
     }),
   },
   {
@@ -179,6 +180,11 @@ export const MUTANTS: readonly Mutant[] = [
     }),
   },
 ];
+
+const NOTHING_SWEPT: SweepResult = {
+  ...{ sighted: 0, condemned: [], lost: [], verdict: 'go', why: '' },
+  counts: { machines: 0, condemns: 0, ends: 0, vanished: 0 },
+};
 
 /** Has members that were given up wait for the batch's outcome again, whatever has become of them since. */
 function takeBack(tables: Tables, batch: string): void {

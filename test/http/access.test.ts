@@ -90,6 +90,7 @@ test('the description of the API is open, complete and made of the schemas that 
     '/v1/machines/{id}',
     '/v1/pools',
     '/v1/pools/{name}',
+    '/v1/pools/{name}/placements/{placement}/confirm-sweep',
     '/v1/status',
   ]);
   const { post } = body.paths['/v1/leases'];

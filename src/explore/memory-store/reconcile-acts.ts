@@ -1,9 +1,16 @@
-import { type ReconcileActs, type Ring, ringKey, type UnattendedAct } from '../../fleet/reconcile-acts.ts';
+import { confirmHalt } from '../../fleet/brakes.ts';
+import {
+  type ConfirmSweepAct,
+  type ReconcileActs,
+  type Ring,
+  ringKey,
+  type UnattendedAct,
+} from '../../fleet/reconcile-acts.ts';
 import { ring as ringBell } from './bells.ts';
 import { byOrder, isFree, isPast, latestOf } from './due.ts';
 import { atomic, type Memory } from './memory.ts';
 import { recover } from './recover.ts';
-import type { BatchRow, MachineRow } from './rows.ts';
+import { type BatchRow, type MachineRow, placementKey } from './rows.ts';
 import { sweep } from './sweep.ts';
 import type { Table } from './table.ts';
 import type { Tables } from './tables.ts';
@@ -20,6 +27,14 @@ export function createReconcileActs(memory: Memory): ReconcileActs {
     unattended: atomic(memory, unattended),
     ringAgain: atomic(memory, ringAgain),
     sweep: atomic(memory, sweep),
+    haltedSweeps: () => {
+      const halted = tables.sweeps
+        .all()
+        .toSorted(byOrder(() => []))
+        .flatMap(({ pool, name, halt }) => (halt === null ? [] : [{ pool, placement: name, ...halt }]));
+      return Promise.resolve(halted);
+    },
+    confirmSweep: atomic(memory, confirmSweep),
     purge: atomic(memory, purge),
   };
 }
@@ -78,6 +93,14 @@ function ringBatch(tables: Tables, ring: Ring, now: Date): boolean {
 function isStillOwed(row: MachineRow, ring: Ring, now: Date): boolean {
   if (row.intent !== ring.intent || row.owed !== ring.step || row.ring !== ring.ring) return false;
   return row.batch === null && isFree(row.claimedUntil, now);
+}
+
+function confirmSweep({ tables }: Memory, act: ConfirmSweepAct): boolean {
+  const row = tables.sweeps.get(placementKey({ pool: act.pool, name: act.placement }));
+  const confirmed = confirmHalt(row, act);
+  if (row === undefined || confirmed === undefined) return false;
+  tables.sweeps.put({ ...row, ...confirmed });
+  return true;
 }
 
 /** Instances before machines before batches: each is kept while something that may still matter names it. */

@@ -1,3 +1,4 @@
+import type { SweepRecord } from '../../fleet/brakes.ts';
 import type { IntentKind, LeaseState, Step } from '../../fleet/lifecycle.ts';
 import type { Pool } from '../../fleet/pool.ts';
 import type { Placement } from '../../fleet/provider.ts';
@@ -98,6 +99,14 @@ export interface PlacementRow {
   name: string;
   failures: number;
   coolUntil: Date | null;
+}
+
+/** What is kept of a placement's sweeps. */
+export interface SweepRow extends SweepRecord {
+  /** Pool and name of the placement. */
+  id: string;
+  pool: string;
+  name: string;
 }
 
 interface Due {

@@ -1,10 +1,11 @@
+import { judgeSweep, type SweepCounts, type SweepVerdict } from '../../fleet/brakes.ts';
 import type { InventoryItem } from '../../fleet/provider.ts';
 import type { SweepAct, SweepResult } from '../../fleet/reconcile-acts.ts';
 import { condemn } from './condemn.ts';
 import { after } from './due.ts';
 import type { Memory } from './memory.ts';
 import { openIntent } from './open-intent.ts';
-import type { InstanceRow } from './rows.ts';
+import { type InstanceRow, placementKey } from './rows.ts';
 import type { Tables } from './tables.ts';
 
 /** Compares a whole listing with the instances known at its placement; both directions want two sightings. */
@@ -15,23 +16,45 @@ export function sweep(memory: Memory, act: SweepAct): SweepResult {
   // Counted from when the listing began: one that took long to arrive tells no more than it did then.
   const settleBefore = after(act.listedAt, -act.graceMs);
   const listed = new Map(act.items.map((item) => [item.instance, item]));
-  const strays = here(tables, act).filter(
-    (row) =>
-      isStray(tables, row, { item: listed.get(row.id), settleBefore }) &&
-      !isOfALaunch(tables, act, row.batch),
-  );
-  const instances = strays.map((row) => row.id);
-  const condemned = condemn(memory, { instances, reason: 'seen in the cloud, owned by nobody', now, by });
+  const instances = straysOf(tables, act, { listed, settleBefore });
+  const absent = absentOf(tables, act, { listed, settleBefore });
+  const { verdict, why, counts } = judge(tables, act, { condemns: instances.length, absent });
+  const told = { sighted, verdict, why, counts };
+  const isHeld = verdict !== 'go';
+  const reason = 'seen in the cloud, owned by nobody';
+  const condemned = isHeld ? [] : condemn(memory, { instances, reason, now, by });
   for (const row of here(tables, act)) {
     const item = listed.get(row.id);
     if (row.missingSince !== null && item !== undefined && item.state !== 'gone') {
       tables.instances.put({ ...row, missingSince: null });
     }
   }
-  const lost = missing(tables, act, { listed, settleBefore }).filter(
+  const lost = miss(tables, act, { absent, isHeld }).filter(
     (machine) => openIntent(memory, { ...LOST, machine, by, now }).granted,
   );
-  return { sighted, condemned, lost };
+  return { ...told, condemned, lost };
+}
+
+function judge(
+  tables: Tables,
+  act: SweepAct,
+  { condemns, absent }: { condemns: number; absent: readonly Absent[] },
+): { verdict: SweepVerdict; why: string; counts: SweepCounts } {
+  const { pool, name } = act.placement;
+  const id = placementKey(act.placement);
+  const last = tables.sweeps.get(id);
+  const ours = absent.filter(({ row }) => row.machine !== null && row.condemnedAt === null);
+  const isKnown = ({ row }: Absent): boolean =>
+    row.missingSince !== null || (last !== undefined && row.sightedAt < last.listedAt);
+  const counts = {
+    machines: tables.machines.where((each) => each.pool === pool && each.state !== 'deleted').length,
+    condemns,
+    ends: ours.filter((each) => each.gone !== undefined).length,
+    vanished: ours.filter(isKnown).length,
+  };
+  const { verdict, why, record } = judgeSweep({ ...act, counts, last });
+  tables.sweeps.put({ ...record, id, pool, name });
+  return { verdict, why, counts };
 }
 
 /** Its user is told at once; the machine goes through stop and release to its deletion like any other. */
@@ -80,6 +103,20 @@ function sight(tables: Tables, act: SweepAct): number {
   return unknown.length;
 }
 
+interface Seen {
+  listed: ReadonlyMap<string, InventoryItem>;
+  settleBefore: Date;
+}
+
+function straysOf(tables: Tables, act: SweepAct, { listed, settleBefore }: Seen): string[] {
+  const strays = here(tables, act).filter(
+    (row) =>
+      isStray(tables, row, { item: listed.get(row.id), settleBefore }) &&
+      !isOfALaunch(tables, act, row.batch),
+  );
+  return strays.map((row) => row.id);
+}
+
 /** An instance of a batch that is still going on is that batch's to adopt or to condemn. */
 function isStray(
   tables: Tables,
@@ -92,19 +129,31 @@ function isStray(
   return row.sightedAt <= seen.settleBefore && (batch === undefined || batch.endedAt !== null);
 }
 
-/** Gone is what a whole listing says twice, or what it names as gone; answers the machines whose instance is. */
-function missing(
+interface Absent {
+  row: InstanceRow;
+  /** What says that it is gone; undefined while nothing does. */
+  gone: InstanceRow['gone'] | undefined;
+}
+
+/** Gone is what a whole listing says twice, or what it names as gone. */
+function absentOf(tables: Tables, act: SweepAct, { listed, settleBefore }: Seen): Absent[] {
+  return here(tables, act).flatMap((row) => {
+    const item = listed.get(row.id);
+    const isAbsent = item === undefined || item.state === 'gone';
+    if (row.goneAt !== null || row.sightedAt >= act.listedAt || !isAbsent) return [];
+    return [{ row, gone: toldBy(row, item, settleBefore) }];
+  });
+}
+
+/** Writes down what is missing and, unless the sweep is held, what is gone; answers the machines whose instance is. */
+function miss(
   tables: Tables,
   act: SweepAct,
-  seen: { listed: ReadonlyMap<string, InventoryItem>; settleBefore: Date },
+  { absent, isHeld }: { absent: readonly Absent[]; isHeld: boolean },
 ): string[] {
   const machines: string[] = [];
-  for (const row of here(tables, act)) {
-    const item = seen.listed.get(row.id);
-    const isAbsent = item === undefined || item.state === 'gone';
-    if (row.goneAt !== null || row.sightedAt >= act.listedAt || !isAbsent) continue;
-    const gone = toldBy(row, item, seen.settleBefore);
-    if (gone === undefined) {
+  for (const { row, gone } of absent) {
+    if (gone === undefined || isHeld) {
       if (row.missingSince === null) tables.instances.put({ ...row, missingSince: act.now });
       continue;
     }

@@ -13,6 +13,7 @@ import type {
   MemberRow,
   PlacementRow,
   PoolRow,
+  SweepRow,
 } from './rows.ts';
 import { createJournal, createTable, type Table } from './table.ts';
 
@@ -25,6 +26,7 @@ export interface Tables {
   batches: Table<BatchRow>;
   members: Table<MemberRow>;
   instances: Table<InstanceRow>;
+  sweeps: Table<SweepRow>;
   bells: Table<BellRow>;
   /** A number that goes up. */
   count(): number;
@@ -48,6 +50,7 @@ export function createTables(options: { clock: Clock; fenced: boolean }): Tables
     intents: createTable<IntentRow>(journal, (_before, row) => fences.intent(row)),
     members: createTable<MemberRow>(journal),
     bells: createTable<BellRow>(journal),
+    sweeps: createTable<SweepRow>(journal),
     machines: createTable<MachineRow>(journal, (before, row) => {
       // Generated from state and intent, as the database does.
       row.owed = row.intentKind === null ? null : (OWED[row.state][row.intentKind] ?? null);

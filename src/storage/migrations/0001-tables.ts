@@ -166,6 +166,20 @@ export const TABLES = [
   ) with (${ROOM})`,
   `create index instance_batch on instance (batch_id)`,
   `create index instance_here on instance (pool, placement) where gone_at is null`,
+  `create table sweep (
+    pool text not null,
+    placement text not null,
+    listed_at timestamptz,
+    halted_at timestamptz,
+    halt_why text,
+    halt_counts jsonb,
+    confirmed_count integer,
+    confirmed_until timestamptz,
+    confirmed_by text,
+    primary key (pool, placement),
+    check ((halted_at is null) = (halt_why is null) and (halted_at is null) = (halt_counts is null)),
+    check ((confirmed_count is null) = (confirmed_until is null) and (confirmed_count is null) = (confirmed_by is null))
+  )`,
   `create table outbox (
     id bigint generated always as identity primary key,
     kind text not null check (kind in ('flow', 'step', 'batch', 'wake')),

@@ -51,16 +51,8 @@ function ringingContract(given: Given): void {
     await on.apply();
     const instance = `i-${on.newId()}`;
     const item = { instance, state: 'running', address: null, batch: null } as const;
-    const act = {
-      placement: on.placement,
-      items: [item],
-      listedAt: on.now(),
-      now: on.now(),
-      graceMs: 0,
-      by: '',
-    };
-    await on.store.sweep(act);
-    await on.store.sweep(act);
+    await on.swept([item], { graceMs: 0 });
+    await on.swept([item], { graceMs: 0 });
     expect(await on.bells(on.name)).toMatchObject([
       { kind: 'flow', state: 'provisioning', intentKind: 'retire' },
     ]);

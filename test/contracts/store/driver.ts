@@ -1,7 +1,15 @@
 import type { LeaseOutcome, MachineState } from '../../../src/fleet/lifecycle.ts';
 import type { Bell, Outbox } from '../../../src/fleet/outbox.ts';
 import type { LeaseRequest, Pool } from '../../../src/fleet/pool.ts';
-import type { LaunchedInstance, Look, Placement, Progress, Verb } from '../../../src/fleet/provider.ts';
+import type {
+  InventoryItem,
+  LaunchedInstance,
+  Look,
+  Placement,
+  Progress,
+  Verb,
+} from '../../../src/fleet/provider.ts';
+import type { SweepAct } from '../../../src/fleet/reconcile-acts.ts';
 import type { Act, Batch, Machine, Store } from '../../../src/fleet/store.ts';
 
 /** A store with its outbox, empty or shared with tests that are over: each test has names of its own. */
@@ -31,6 +39,7 @@ export const DEADLINES = {
 
 const EPOCH = Date.UTC(2026, 0, 1);
 const CLAIM_MS = 10_000;
+export const STALE_MS = 600_000;
 
 export type Driver = ReturnType<typeof createDriver>;
 
@@ -63,6 +72,12 @@ export function createDriver(under: StoreUnderTest) {
     ...ways,
     ...{ store, outbox, newId, name, placement, now, later, act, seen, apply },
     living: () => under.living(name),
+    /** One sweep by a listing that has just been made; of this test's placement unless said otherwise. */
+    swept: (items: readonly InventoryItem[], given: Partial<SweepAct> & Pick<SweepAct, 'graceMs'>) =>
+      store.sweep({
+        ...{ placement, items, listedAt: now(), now: now(), staleAfterMs: STALE_MS, by: 'sweep' },
+        ...given,
+      }),
     /** Owners of this test's alone: what others hold does not count in their turn. */
     ...{ ada: `ada-${name}`, grace: `grace-${name}`, linus: `linus-${name}` },
     /** Lets time pass. */

@@ -17,8 +17,8 @@ function listed(instance: string, change: Partial<InventoryItem> = {}): Inventor
 
 /** One sweep of this test's placement by a listing that has just been made. */
 async function swept(on: Driver, items: readonly InventoryItem[], listedAt = on.now()) {
-  const act = { placement: on.placement, items, listedAt, now: on.now(), graceMs: GRACE_MS, by: 'sweep' };
-  return on.store.sweep(act);
+  const { sighted, condemned, lost } = await on.swept(items, { listedAt, graceMs: GRACE_MS });
+  return { sighted, condemned, lost };
 }
 
 function strayContract(given: Given): void {
@@ -94,8 +94,8 @@ function strayContract(given: Given): void {
     const placement = { ...on.placement, name: 'elsewhere' };
     for (let round = 0; round < 3; round += 1) {
       on.pass(GRACE_MS);
-      const act = { placement, items: [], listedAt: on.now(), now: on.now(), graceMs: GRACE_MS, by: 'sweep' };
-      expect(await on.store.sweep(act)).toEqual({ sighted: 0, condemned: [], lost: [] });
+      const swept = await on.swept([], { placement, graceMs: GRACE_MS });
+      expect(swept).toMatchObject({ sighted: 0, condemned: [], lost: [] });
     }
     expect(await on.states(machine)).toEqual(['ready']);
   });
@@ -132,6 +132,7 @@ function missingContract(given: Given): void {
     const on = given();
     const [machine = ''] = await on.ready();
     const { instance } = await on.seen(machine);
+    await swept(on, [listed(instance ?? '')]);
     on.pass(1);
     expect(await swept(on, [listed(instance ?? '', { state: 'gone' })])).toMatchObject({ lost: [machine] });
     expect(await on.seen(machine)).toMatchObject({ intentKind: 'retire', owed: 'delete' });

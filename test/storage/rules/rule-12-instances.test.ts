@@ -127,5 +127,13 @@ function sweepAt(seconds: number, instance: string, batch: string | null = null)
   const [placement = { pool: '', name: '', provider: '', spec: null }] = fleet.pool.placements;
   const items = [{ instance, state: 'running', address: null, batch } as const];
   const now = fleet.at(seconds);
-  return fleet.store.sweep({ placement, items, listedAt: now, now, graceMs: 60_000, by: 'a test' });
+  return fleet.store.sweep({
+    placement,
+    items,
+    listedAt: now,
+    now,
+    graceMs: 60_000,
+    staleAfterMs: 600_000,
+    by: 'a test',
+  });
 }

@@ -19,7 +19,15 @@ test('rule 4: a listing that shows a machine running does not end its reset', as
   const items = [
     { instance: machine.instance ?? '', state: 'running', address: '10.0.0.1', batch: null } as const,
   ];
-  const listing = { placement, items, listedAt: fleet.at(1), now: fleet.at(2), graceMs: 0, by: 'a test' };
+  const listing = {
+    placement,
+    items,
+    listedAt: fleet.at(1),
+    now: fleet.at(2),
+    graceMs: 0,
+    staleAfterMs: 600_000,
+    by: 'a test',
+  };
   await fleet.store.sweep(listing);
   expect(await fleet.look(machine.id)).toEqual(before);
 });
