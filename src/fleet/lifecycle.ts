@@ -95,15 +95,15 @@ export function stepsOwed(state: MachineState, kind: IntentKind): readonly Step[
 }
 
 /**
- * How long the job of the step after a release is delayed once the release is done. Whoever released the machine claims
- * that step at once, without waiting for its job, which is woken when the step is done. Where nobody has claimed it, the
- * job does so after this time.
+ * How long the job of a deletion is delayed once the release before it is done. Whoever released the machine claims it
+ * for its deletion at once, without waiting for that job, which is woken when the deletion is done. Where nobody has
+ * claimed it, the job does so after this time.
  */
 export const HANDED_OVER_MS = 2000;
 
-/** True for the step that whoever releases a machine claims along with it. */
+/** True for the step that whoever releases a machine claims along with it: nothing of its job is left to do then. */
 export function isHandedOver(step: Step, before: Step | undefined): boolean {
-  return before === 'release' && step !== 'release';
+  return before === 'release' && step === 'delete';
 }
 
 const WHOLE: Record<IntentKind, readonly Step[]> = {

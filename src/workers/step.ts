@@ -98,21 +98,21 @@ export async function joinBatch(on: StepJob, machine: Machine, verb: Verb): Prom
 }
 
 /**
- * Claims the step that a released machine owes for the job that waits for it, which then has no more to do than to
- * find it done. Where that fails nothing is lost: the job claims it itself.
+ * Claims a released machine for its deletion, for the job that waits for it, which then has no more to do than to find
+ * it done. Where that fails nothing is lost: the job claims it itself.
  */
 export async function handOver(on: StepJob, released: Changed): Promise<void> {
   const { owed, intent, placement, instance } = released;
-  if (owed === null || intent === null || instance === null) return;
+  if (owed !== 'delete' || instance === null) return;
   const by = `${owed}.${intent}.0`;
   const { ports, pool } = on;
   const next = { ports, pool, step: owed, act: () => ({ ...on.act(), by }) };
   try {
-    await claimInto(next, placement, owed === 'delete' ? 'delete' : 'reset');
+    await claimInto(next, placement, 'delete');
   } catch (err) {
     ports.log.warn(
       { err, job: by },
-      'a released machine was not claimed for its next step; its job will do it',
+      'a released machine was not claimed for its deletion; its job will do it',
     );
   }
 }
