@@ -22,7 +22,9 @@ export const reconcile: Worker<ReconcileJob> = async (ports, job, signal) => {
     () => expireLeases(ports),
     () => ringOwed(ports),
     () => matchAll(ports, pools),
-    ...(job.round % sweepEvery === 0 ? pools.map((pool) => () => sweepPool(ports, pool, signal)) : []),
+    ...(job.round % sweepEvery === 0
+      ? pools.map((pool) => () => sweepPool(ports, pool, { pools, signal }))
+      : []),
     ...(job.round % PURGE_EVERY_ROUNDS === 0 ? [() => purge(ports)] : []),
   ];
   const failures: unknown[] = [];
@@ -116,7 +118,11 @@ async function matchAll(ports: Ports, pools: readonly Pool[]): Promise<void> {
 }
 
 /** The cloud is listed first, the database looked at second. */
-async function sweepPool(ports: Ports, pool: Pool, signal: AbortSignal): Promise<void> {
+async function sweepPool(
+  ports: Ports,
+  pool: Pool,
+  { pools, signal }: { pools: readonly Pool[]; signal: AbortSignal },
+): Promise<void> {
   for (const placement of [...pool.placements, ...(pool.retiredPlacements ?? [])]) {
     const listedAt = ports.clock.now();
     const { instances } = await ports.provider(placement).inventory(placement, signal);
@@ -125,7 +131,14 @@ async function sweepPool(ports: Ports, pool: Pool, signal: AbortSignal): Promise
     const swept = await ports.store.sweep({ placement, items: instances, listedAt, now, graceMs, by: BY });
     if (swept.condemned.length + swept.lost.length === 0) continue;
     ports.log.warn({ pool: pool.name, placement: placement.name, ...swept }, 'a sweep found a difference');
+    if (swept.lost.length > 0) await serveAgain(ports, pools);
   }
+}
+
+/** Whoever lost a machine may have asked for another, of whichever pool can serve the request. */
+async function serveAgain(ports: Ports, pools: readonly Pool[]): Promise<void> {
+  await matchAll(ports, pools);
+  for (const pool of pools) await ports.jobs.scale(pool.name);
 }
 
 async function purge(ports: Ports): Promise<void> {

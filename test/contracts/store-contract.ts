@@ -9,6 +9,7 @@ import { matchingContract } from './store/matching.ts';
 import { poolsContract } from './store/pools.ts';
 import { racesContract } from './store/races.ts';
 import { recoveryContract } from './store/recovery.ts';
+import { retriesContract } from './store/retries.ts';
 import { stepsContract } from './store/steps.ts';
 import { sweepContract } from './store/sweep.ts';
 
@@ -42,6 +43,7 @@ const CONTRACTS = [
   poolsContract,
   recoveryContract,
   sweepContract,
+  retriesContract,
   bellsContract,
   racesContract,
 ];
