@@ -26,6 +26,8 @@ interface Selection {
   waitTimeout: number;
   heartbeatTimeout?: number;
   maxDuration?: number;
+  onLost?: 'fail' | 'retry';
+  maxRetries?: number;
   json?: boolean;
 }
 
@@ -45,11 +47,19 @@ function addSelection(command: Command): Command {
     )
     .option('--heartbeat-timeout <duration>', 'how long it lives without a heartbeat', toSeconds)
     .option('--max-duration <duration>', 'how long it may be active at most', toSeconds)
+    .addOption(
+      new Option(
+        '--on-lost <what>',
+        'what follows where its machine is lost: nothing, or another machine',
+      ).choices(['fail', 'retry']),
+    )
+    .option('--max-retries <number>', 'how often at most, with --on-lost retry', toInteger)
     .option('--json', 'print JSON');
 }
 
 function toRequest(selection: Selection): LeaseRequest {
-  const { pool, platform, arch, tag, priority, heartbeatTimeout, maxDuration } = selection;
+  const { pool, platform, arch, tag, priority, heartbeatTimeout, maxDuration, onLost, maxRetries } =
+    selection;
   return {
     ...(pool !== undefined && { pool }),
     ...(platform !== undefined && { platform }),
@@ -59,6 +69,8 @@ function toRequest(selection: Selection): LeaseRequest {
     waitTimeoutSeconds: selection.waitTimeout,
     ...(heartbeatTimeout !== undefined && { heartbeatTimeoutSeconds: heartbeatTimeout }),
     ...(maxDuration !== undefined && { maxDurationSeconds: maxDuration }),
+    ...(onLost !== undefined && { onLost }),
+    ...(maxRetries !== undefined && { maxRetries }),
   };
 }
 

@@ -29,6 +29,15 @@ export interface Lease {
   deadlineAt: string | null;
   heartbeatTimeoutSeconds: number;
   maxDurationSeconds: number;
+  onLost: 'fail' | 'retry';
+  /** 0 where `onLost` is fail. */
+  maxRetries: number;
+  /** How many leases before it were lost for the same request. */
+  retries: number;
+  /** The lost lease it takes the place of. */
+  retryOf: string | null;
+  /** The lease that takes its place, once it is lost. */
+  retriedBy: string | null;
 }
 
 /** A pool by name, or what its machines must have. */
@@ -42,6 +51,10 @@ export interface LeaseRequest {
   waitTimeoutSeconds?: number;
   heartbeatTimeoutSeconds?: number;
   maxDurationSeconds?: number;
+  /** What follows where its machine is lost: nothing, or another lease of the same request. */
+  onLost?: 'fail' | 'retry';
+  /** How often at most, with `onLost: 'retry'`. */
+  maxRetries?: number;
 }
 
 export interface Pool {

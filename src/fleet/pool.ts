@@ -73,6 +73,8 @@ export interface LeaseRequest {
   waitTimeoutMs: number;
   heartbeatTimeoutMs: number;
   maxDurationMs: number;
+  /** How many more machines its user is given, one after another, where the one it has is lost; 0 for none. */
+  maxRetries: number;
 }
 
 export const LEASE_DEFAULTS = {
@@ -80,7 +82,11 @@ export const LEASE_DEFAULTS = {
   waitTimeoutMs: 15 * MINUTE,
   heartbeatTimeoutMs: 2 * MINUTE,
   maxDurationMs: 4 * HOUR,
+  maxRetries: 0,
 } as const;
+
+/** For those who ask to be retried and do not say how often, and the most that anybody may ask for. */
+export const RETRIES = { unlessGiven: 3, most: 10 } as const;
 
 /** A lease as its user sees it. */
 export interface Lease {
@@ -101,6 +107,13 @@ export interface Lease {
   deadlineAt: Date | null;
   heartbeatTimeoutMs: number;
   maxDurationMs: number;
+  maxRetries: number;
+  /** How many leases before it were lost for the same request. */
+  retries: number;
+  /** The lost lease it takes the place of; null for a request of its user's own. */
+  retryOf: string | null;
+  /** The lease that takes its place; null where it was not lost, or is not to be retried any more. */
+  retriedBy: string | null;
 }
 
 /** The placement a machine came from, also where the pool names it no longer. */

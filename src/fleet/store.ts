@@ -96,7 +96,7 @@ export interface MachineActs {
   becomeReady(act: Act & { token: number }): Promise<Answer>;
   /**
    * Opens an intent, or replaces a milder one; in the same write an active lease on the machine goes to ending with
-   * `outcome`. A machine still requested is deleted at once by a retire while its batch is open.
+   * `outcome`, and one that is lost with retries left is succeeded by a pending lease of the same request. A machine still requested is deleted at once by a retire while its batch is open.
    */
   openIntent(act: OpenIntentAct): Promise<Answer<Machine>>;
 }

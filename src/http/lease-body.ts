@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Type, type Static, type TSchema } from 'typebox';
 import { LEASE_STATES } from '../fleet/lifecycle.ts';
-import { LEASE_DEFAULTS, type Lease, type LeaseRequest } from '../fleet/pool.ts';
+import { LEASE_DEFAULTS, RETRIES, type Lease, type LeaseRequest } from '../fleet/pool.ts';
 
 const DAY_SECONDS = 24 * 60 * 60;
 
@@ -10,6 +10,8 @@ export const Word = (description: string) =>
   Type.String({ minLength: 1, maxLength: 100, pattern: '^[^\\u0000-\\u001f\\u007f]+$', description });
 export const OrNull = <Schema extends TSchema>(schema: Schema) => Type.Union([schema, Type.Null()]);
 export const Instant = () => Type.String({ format: 'date-time' });
+
+const ON_LOST = ['fail', 'retry'] as const;
 
 export const LeaseRequestBody = Type.Object(
   {
@@ -43,6 +45,19 @@ export const LeaseRequestBody = Type.Object(
         description: 'How long it may be active at most. 14400 unless given.',
       }),
     ),
+    onLost: Type.Optional(
+      Type.Enum(ON_LOST, {
+        description:
+          'What follows where its machine is lost: nothing, or another lease of the same request. fail unless given.',
+      }),
+    ),
+    maxRetries: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: RETRIES.most,
+        description: `How often at most, with onLost retry. ${RETRIES.unlessGiven} unless given.`,
+      }),
+    ),
   },
   {
     additionalProperties: false,
@@ -73,6 +88,11 @@ export const LeaseBody = Type.Object({
   ),
   heartbeatTimeoutSeconds: Type.Number(),
   maxDurationSeconds: Type.Number(),
+  onLost: Type.Enum(ON_LOST),
+  maxRetries: Type.Integer({ description: '0 where onLost is fail.' }),
+  retries: Type.Integer({ description: 'How many leases before it were lost for the same request.' }),
+  retryOf: OrNull(Type.String({ description: 'The lost lease it takes the place of.' })),
+  retriedBy: OrNull(Type.String({ description: 'The lease that takes its place, once it is lost.' })),
 });
 export type LeaseBody = Static<typeof LeaseBody>;
 
@@ -88,6 +108,7 @@ export function toLeaseBody(lease: Lease): LeaseBody {
     deadlineAt: toInstant(deadlineAt),
     heartbeatTimeoutSeconds: heartbeatTimeoutMs / 1000,
     maxDurationSeconds: maxDurationMs / 1000,
+    onLost: lease.maxRetries > 0 ? 'retry' : 'fail',
   };
 }
 
@@ -113,12 +134,28 @@ export function toLeaseRequest(
     waitTimeoutMs: toMs(body.waitTimeoutSeconds, LEASE_DEFAULTS.waitTimeoutMs),
     heartbeatTimeoutMs: toMs(body.heartbeatTimeoutSeconds, LEASE_DEFAULTS.heartbeatTimeoutMs),
     maxDurationMs: toMs(body.maxDurationSeconds, LEASE_DEFAULTS.maxDurationMs),
+    maxRetries:
+      body.onLost === 'retry' ? (body.maxRetries ?? RETRIES.unlessGiven) : LEASE_DEFAULTS.maxRetries,
   };
 }
 
 function toMs(seconds: number | undefined, defaultMs: number): number {
   return seconds === undefined ? defaultMs : Math.round(seconds * 1000);
 }
+
+/** Whoever limits retries expects some: to leave them out in silence would be found out when a machine is lost. */
+export function mayRetry({ onLost, maxRetries }: LeaseRequestBody): boolean {
+  return onLost === 'retry' || maxRetries === undefined;
+}
+
+export const RETRIES_NOTHING = {
+  status: 422,
+  code: 'retries_nothing',
+  message: 'The request limits its retries, and does not ask for any.',
+  hint: 'Give onLost retry with maxRetries, or leave out both.',
+  field: 'maxRetries',
+  rule: 'needs-retry',
+} as const;
 
 /**
  * What a repeated request is recognised by: its fields as sent, in whatever order. Defaults are left out, so that a

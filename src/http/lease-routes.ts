@@ -10,7 +10,9 @@ import {
   digestOf,
   LeaseBody,
   LeaseRequestBody,
+  mayRetry,
   OrNull,
+  RETRIES_NOTHING,
   toLeaseBody,
   toLeaseRequest,
   Word,
@@ -72,6 +74,7 @@ function addRequest(app: App, deps: LeaseRouteDeps): void {
   app.post('/v1/leases', { schema, handlerTimeout: waitTimeout(deps) }, async (request, reply) => {
     const { owner } = callerOf(request);
     if (!namesSomething(request.body)) throw new ApiError(ASKS_FOR_NOTHING);
+    if (!mayRetry(request.body)) throw new ApiError(RETRIES_NOTHING);
     const idempotencyKey = request.headers['idempotency-key'] ?? null;
     const requested = await deps.leasing.request({
       request: toLeaseRequest(request.body, { owner, idempotencyKey }),
@@ -270,8 +273,12 @@ function leaseEnded(lease: Lease): ApiError {
     status: 409,
     code: 'lease_ended',
     message: `The lease ${lease.id} is over: ${outcome}${because}.`,
-    hint: "Stop using its machine, which may be somebody else's at any moment, and request another lease.",
+    hint: `Stop using its machine, which may be somebody else's at any moment. ${whatFollows(lease)}`,
     outcome,
     ...(lease.reason !== null && { reason: lease.reason }),
   });
+}
+
+function whatFollows({ retriedBy }: Lease): string {
+  return retriedBy === null ? 'Request another lease.' : `The lease ${retriedBy} takes its place.`;
 }

@@ -80,6 +80,10 @@ export const LeaseEntity = defineEntity({
     deadlineAt: p.datetime().nullable(),
     heartbeatTimeoutMs: p.bigint('number'),
     maxDurationMs: p.bigint('number'),
+    maxRetries: p.integer(),
+    retries: p.integer(),
+    retryOf: p.uuid().nullable(),
+    retriedBy: p.uuid().nullable(),
   },
 });
 

@@ -65,9 +65,10 @@ function createRequest(database: Database): LeaseActs['requestLease'] {
     const { request, now } = act;
     const deadlineAt = new Date(now.getTime() + request.waitTimeoutMs);
     const clocks = [request.waitTimeoutMs, request.heartbeatTimeoutMs, request.maxDurationMs];
+    const limits = [...clocks, request.maxRetries];
     const values = [act.id, request.owner, request.idempotencyKey, act.digest, act.pools, request.priority];
     try {
-      await database.query(INSERT, [...values, ...clocks, now, deadlineAt]);
+      await database.query(INSERT, [...values, ...limits, now, deadlineAt]);
       return { lease: await readOne(database, act.id), created: true };
     } catch (error) {
       if (!isDuplicate(error)) throw error;
@@ -88,8 +89,8 @@ async function readOne(database: Database, lease: string): Promise<Lease> {
 }
 
 const INSERT = `insert into lease (id, owner, idempotency_key, digest, state, pools, priority, wait_timeout_ms,
-    heartbeat_timeout_ms, max_duration_ms, requested_at, deadline_at, changed_at)
-  values ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $10)`;
+    heartbeat_timeout_ms, max_duration_ms, max_retries, requested_at, deadline_at, changed_at)
+  values ($1, $2, $3, $4, 'pending', $5, $6, $7, $8, $9, $10, $11, $12, $11)`;
 
 /** The nearer of the next heartbeat and the longest duration; never extended beyond the latter. */
 const HEARTBEAT = `update lease set changed_at = $3, deadline_at = least(

@@ -74,9 +74,22 @@ const OPEN = `with opened as (
   )
   insert into outbox (kind, pool, machine_id, intent_id, due_at) select 'flow', pool, id, intent_id, $4 from upd`;
 
-const END_LEASE = `update lease set state = 'ending', outcome = $2, reason = $3, changed_at = $4,
-    deadline_at = $4::timestamptz + ${ENDING}
-  where id = $1 and state = 'active'`;
+/**
+ * Ends a lease whose machine is taken from it. One that is lost with retries left is succeeded at once: its user need
+ * not wait for the end of a machine that is gone. The successor stands for the same request, so it has no key of its
+ * own; as a request of now it has its whole waiting time before it.
+ */
+const END_LEASE = `with ended as (
+    update lease set state = 'ending', outcome = $2::text, reason = $3, changed_at = $4,
+      deadline_at = $4::timestamptz + ${ENDING},
+      retried_by = case when $2::text = 'lost' and retries < max_retries then gen_random_uuid() end
+    where id = $1 and state = 'active' returning *
+  )
+  insert into lease (id, owner, digest, state, pools, priority, wait_timeout_ms, heartbeat_timeout_ms, max_duration_ms,
+      max_retries, retries, retry_of, requested_at, deadline_at, changed_at)
+    select retried_by, owner, digest, 'pending', pools, priority, wait_timeout_ms, heartbeat_timeout_ms, max_duration_ms,
+      max_retries, retries + 1, id, $4, $4::timestamptz + wait_timeout_ms * interval '1 millisecond', $4
+    from ended where retried_by is not null`;
 
 /** A wish that no call has been sent for ends at once; its batch, still open, goes on without it. */
 export async function cancelRequested(sql: Sql, act: Act): Promise<Answer<Machine>> {

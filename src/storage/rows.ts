@@ -60,6 +60,10 @@ export function toLease(row: Row): Lease {
     deadlineAt: row['deadline_at'] as Date | null,
     heartbeatTimeoutMs: row['heartbeat_timeout_ms'] as number,
     maxDurationMs: row['max_duration_ms'] as number,
+    maxRetries: row['max_retries'] as number,
+    retries: row['retries'] as number,
+    retryOf: row['retry_of'] as string | null,
+    retriedBy: row['retried_by'] as string | null,
   };
 }
 

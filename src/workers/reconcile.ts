@@ -23,7 +23,9 @@ export const reconcile: Worker<ReconcileJob> = async (ports, job, signal) => {
     () => expireLeases(ports),
     () => ringOwed(ports),
     () => matchAll(ports, pools),
-    ...(job.round % sweepEvery === 0 ? pools.map((pool) => () => sweepPool(ports, pool, signal)) : []),
+    ...(job.round % sweepEvery === 0
+      ? pools.map((pool) => () => sweepPool(ports, pool, { pools, signal }))
+      : []),
     ...(job.round % PURGE_EVERY_ROUNDS === 0 ? [() => purge(ports)] : []),
   ];
   const failures: unknown[] = [];
@@ -117,14 +119,20 @@ async function matchAll(ports: Ports, pools: readonly Pool[]): Promise<void> {
 }
 
 /** The cloud is listed first, the database looked at second. */
-async function sweepPool(ports: Ports, pool: Pool, signal: AbortSignal): Promise<void> {
+async function sweepPool(
+  ports: Ports,
+  pool: Pool,
+  { pools, signal }: { pools: readonly Pool[]; signal: AbortSignal },
+): Promise<void> {
   for (const placement of [...pool.placements, ...(pool.retiredPlacements ?? [])]) {
     const listedAt = ports.clock.now();
     const { instances } = await ports.provider(placement).inventory(placement, signal);
     const now = ports.clock.now();
     const { sweepGraceMs: graceMs, sweepMs } = ports.settings;
     const act = { placement, items: instances, listedAt, now, graceMs, by: BY };
-    tell(ports, placement, await ports.store.sweep({ ...act, staleAfterMs: SWEEPS_MISSED * sweepMs }));
+    const swept = await ports.store.sweep({ ...act, staleAfterMs: SWEEPS_MISSED * sweepMs });
+    tell(ports, placement, swept);
+    if (swept.lost.length > 0) await serveAgain(ports, pools);
   }
 }
 
@@ -144,6 +152,12 @@ function tell(ports: Ports, placement: Placement, swept: SweepResult): void {
   } else if (condemned.length + lost.length > 0) {
     ports.log.warn({ ...place, sighted, condemned, lost }, 'a sweep found a difference');
   }
+}
+
+/** Whoever lost a machine may have asked for another, of whichever pool can serve the request. */
+async function serveAgain(ports: Ports, pools: readonly Pool[]): Promise<void> {
+  await matchAll(ports, pools);
+  for (const pool of pools) await ports.jobs.scale(pool.name);
 }
 
 async function purge(ports: Ports): Promise<void> {

@@ -9,6 +9,7 @@ import { matchingContract } from './store/matching.ts';
 import { poolsContract } from './store/pools.ts';
 import { racesContract } from './store/races.ts';
 import { recoveryContract } from './store/recovery.ts';
+import { retriesContract } from './store/retries.ts';
 import { stepsContract } from './store/steps.ts';
 import { sweepBrakesContract } from './store/sweep-brakes.ts';
 import { sweepContract } from './store/sweep.ts';
@@ -44,6 +45,7 @@ const CONTRACTS = [
   recoveryContract,
   sweepContract,
   sweepBrakesContract,
+  retriesContract,
   bellsContract,
   racesContract,
 ];

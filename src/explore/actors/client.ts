@@ -5,6 +5,7 @@ import type { Api } from './api.ts';
 
 const HEARTBEAT_TIMEOUT_MS = 15_000;
 const MAX_DURATION_MS = 60_000;
+const MAX_RETRIES = 2;
 /** How often a client asks before it gives up, or looks. */
 const TRIES = 60;
 const LOOKS = 400;
@@ -15,7 +16,10 @@ interface Client {
   plan: ClientPlan;
 }
 
-/** A user: asks for a machine, holds it for a while, ends its lease, and looks until it has ended. */
+/**
+ * A user: asks for a machine, holds it for a while, ends its lease, and looks until it has ended; where its machine is
+ * lost it goes on with the lease that takes its place.
+ */
 export function startClient(world: RunWorld, api: Api, plan: ClientPlan): void {
   const client: Client = { world, api, plan };
   const label = `${plan.name} asks for a machine`;
@@ -30,9 +34,16 @@ async function live(client: Client): Promise<void> {
     client.world.count('cancelled');
     await end(client, lease.id, 'cancelled');
   }
-  const active = await watch(client, lease.id, (seen) => seen.state !== 'pending');
+  let next: string | null = lease.id;
+  for (let retries = 0; retries <= MAX_RETRIES && next !== null; retries += 1) next = await use(client, next);
+}
+
+/** Answers the lease that takes the place of this one, if any does. */
+async function use(client: Client, lease: string): Promise<string | null> {
+  const active = await watch(client, lease, (seen) => seen.state !== 'pending');
   if (active?.state === 'active') await hold(client, active);
-  await watch(client, lease.id, (seen) => seen.endedAt !== null);
+  const last = await watch(client, lease, (seen) => seen.endedAt !== null || seen.retriedBy !== null);
+  return last?.retriedBy ?? null;
 }
 
 function sleep(client: Client, ms: number): Promise<void> {
@@ -69,6 +80,7 @@ async function request(client: Client): Promise<Lease | undefined> {
   const asked: LeaseRequest = {
     ...{ owner: name.slice(0, 2), selector: { pool }, priority, idempotencyKey: name },
     ...{ waitTimeoutMs, heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS, maxDurationMs: MAX_DURATION_MS },
+    maxRetries: MAX_RETRIES,
   };
   return ask(client, async (leasing) => {
     const answer = await leasing.request({ request: asked, digest: name, by: name });

@@ -27,6 +27,7 @@ export function createFences(tables: Tables, fenced: boolean) {
     lease(before: LeaseRow | undefined, row: LeaseRow): void {
       if (row.machine !== null) touched.add(row.machine);
       refuse(wrongLease(row));
+      refuse(wrongRetry(tables, row));
       if (before !== undefined) refuse(wrongLeaseWrite(before, row));
     },
     intent: (row: IntentRow): void => refuse(wrongIntent(tables, row)),
@@ -84,6 +85,17 @@ function* wrongLease(row: LeaseRow): Generator<string> {
   if (HOLDING.includes(row.state) && row.machine === null) yield `lease ${row.id} holds no machine`;
   const isUndecided = row.state === 'pending' || row.state === 'active';
   if ((row.outcome === null) !== isUndecided) yield `lease ${row.id} is ${row.state} with ${row.outcome}`;
+}
+
+function* wrongRetry(tables: Tables, row: LeaseRow): Generator<string> {
+  const { id, retries, maxRetries, retryOf, retriedBy } = row;
+  const counts = retries <= maxRetries && (retries === 0) === (retryOf === null);
+  if (!counts) yield `lease ${id} is retry ${retries} of ${maxRetries}, in the place of ${retryOf}`;
+  const mayBeRetried = row.outcome === 'lost' && retries < maxRetries;
+  if (retriedBy !== null && !mayBeRetried) yield `lease ${id} is ${row.outcome} and has been retried`;
+  if (retryOf === null) return;
+  const successors = tables.leases.where((each) => each.retryOf === retryOf);
+  if (successors.length > 1) yield `lease ${retryOf} has been retried already`;
 }
 
 function* wrongLeaseWrite(before: LeaseRow, row: LeaseRow): Generator<string> {

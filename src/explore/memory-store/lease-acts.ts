@@ -28,7 +28,7 @@ function requestLease(
   act: Parameters<LeaseActs['requestLease']>[0],
 ): { lease: Lease; created: boolean } | 'conflict' {
   const { request, now } = act;
-  const { owner, idempotencyKey, priority, heartbeatTimeoutMs, maxDurationMs } = request;
+  const { owner, idempotencyKey, selector: _selector, ...asked } = request;
   const [known] =
     idempotencyKey === null
       ? []
@@ -46,7 +46,7 @@ function requestLease(
       outcome: null,
       reason: null,
     },
-    ...{ pools: act.pools, pool: null, machine: null, priority, heartbeatTimeoutMs, maxDurationMs },
+    ...{ ...asked, pools: act.pools, pool: null, machine: null, retries: 0, retryOf: null, retriedBy: null },
     ...{ requestedAt: now, activeAt: null, endedAt: null, changedAt: now },
     deadlineAt: after(now, request.waitTimeoutMs),
   };

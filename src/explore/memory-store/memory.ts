@@ -3,7 +3,7 @@ import type { Tables } from './tables.ts';
 /** What the acts of the store in memory work on. */
 export interface Memory {
   tables: Tables;
-  newId(kind: 'machine' | 'intent' | 'batch'): string;
+  newId(kind: 'machine' | 'intent' | 'batch' | 'lease'): string;
 }
 
 /** Makes a port's method of an act: over in one turn, as a whole or not at all. */

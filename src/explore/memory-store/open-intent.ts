@@ -3,7 +3,7 @@ import type { Act, Answer, Machine, OpenIntentAct } from '../../fleet/store.ts';
 import { ringFlow } from './bells.ts';
 import { after, ENDING_MS } from './due.ts';
 import type { Memory } from './memory.ts';
-import { memberKey, type MachineRow } from './rows.ts';
+import { memberKey, type LeaseRow, type MachineRow } from './rows.ts';
 import type { Tables } from './tables.ts';
 
 /** What is owed at once is overdue after a minute. */
@@ -19,7 +19,7 @@ export function openIntent(memory: Memory, act: OpenIntentAct): Answer<Machine> 
     return act.kind === 'retire' ? cancelRequested(memory, act) : { granted: false, machine: old };
   }
   if (!opens(old, act.kind)) return { granted: false, machine: old };
-  endActiveLease(tables, old.lease, act);
+  endActiveLease(memory, old.lease, act);
   return { granted: true, machine: replaceIntent(memory, { ...act, seen: old }) };
 }
 
@@ -28,8 +28,9 @@ function opens(machine: MachineRow, kind: IntentKind): boolean {
   return machine.intentKind === null || mayReplace(machine.intentKind, kind);
 }
 
+/** A lease that is lost with retries left is succeeded at once by another of the same request. */
 function endActiveLease(
-  tables: Tables,
+  { tables, newId }: Memory,
   lease: string | null,
   act: Pick<OpenIntentAct, 'outcome' | 'reason' | 'now'>,
 ): void {
@@ -37,7 +38,16 @@ function endActiveLease(
   if (row?.state !== 'active') return;
   const { outcome, reason, now } = act;
   const deadlineAt = after(now, ENDING_MS);
-  tables.leases.put({ ...row, state: 'ending', outcome, reason, deadlineAt, changedAt: now });
+  const ending: LeaseRow = { ...row, state: 'ending', outcome, reason, deadlineAt, changedAt: now };
+  const retriedBy = outcome === 'lost' && row.retries < row.maxRetries ? newId('lease') : null;
+  tables.leases.put({ ...ending, retriedBy });
+  if (retriedBy === null) return;
+  tables.leases.put({
+    ...row,
+    ...{ id: retriedBy, idempotencyKey: null, state: 'pending', pool: null, machine: null, activeAt: null },
+    ...{ retries: row.retries + 1, retryOf: row.id },
+    ...{ requestedAt: now, deadlineAt: after(now, row.waitTimeoutMs), changedAt: now },
+  });
 }
 
 /** The writes of opening an intent on a row that was seen to allow it. */

@@ -23,8 +23,13 @@ export interface LeaseRow {
   pool: string | null;
   machine: string | null;
   priority: number;
+  waitTimeoutMs: number;
   heartbeatTimeoutMs: number;
   maxDurationMs: number;
+  maxRetries: number;
+  retries: number;
+  retryOf: string | null;
+  retriedBy: string | null;
   requestedAt: Date;
   activeAt: Date | null;
   endedAt: Date | null;

@@ -112,6 +112,10 @@ export const TABLES = [
     wait_timeout_ms bigint not null,
     heartbeat_timeout_ms bigint not null,
     max_duration_ms bigint not null,
+    max_retries integer not null default 0,
+    retries integer not null default 0,
+    retry_of uuid,
+    retried_by uuid,
     requested_at timestamptz not null,
     active_at timestamptz,
     ended_at timestamptz,
@@ -122,9 +126,12 @@ export const TABLES = [
     pending boolean not null generated always as (state = 'pending') stored,
     open boolean not null generated always as (state in ('pending', 'active', 'ending')) stored,
     check (state not in ('active', 'ending') or machine_id is not null),
-    check ((outcome is null) = (state in ('pending', 'active')))
+    check ((outcome is null) = (state in ('pending', 'active'))),
+    check (retries between 0 and max_retries and (retries = 0) = (retry_of is null)),
+    check (retried_by is null or (outcome is not distinct from 'lost' and retries < max_retries))
   ) with (${ROOM})`,
   `create unique index lease_key on lease (owner, idempotency_key) where idempotency_key is not null`,
+  `create unique index lease_retry on lease (retry_of) where retry_of is not null`,
   `create index lease_pending on lease (requested_at) where pending`,
   `create index lease_open on lease (id) where open`,
   `create table intent (

@@ -174,6 +174,7 @@ function createWays(base: Base) {
     const asked: LeaseRequest = {
       ...{ owner: `ada-${name}`, selector: { pool: name }, priority: 0, idempotencyKey: null },
       ...{ waitTimeoutMs: 900_000, heartbeatTimeoutMs: 120_000, maxDurationMs: 3_600_000 },
+      maxRetries: 0,
       ...given,
     };
     await store.requestLease({ id, request: asked, pools: [name], now: now(), digest: 'digest' });

@@ -13,7 +13,7 @@ export function leasesContract(given: Given): void {
 function requestContract(given: Given): void {
   const asked = (on: Driver, idempotencyKey: string | null): LeaseRequest => ({
     ...{ owner: on.ada, selector: { pool: on.name }, priority: 3, idempotencyKey },
-    ...{ waitTimeoutMs: 60_000, heartbeatTimeoutMs: 20_000, maxDurationMs: 600_000 },
+    ...{ waitTimeoutMs: 60_000, heartbeatTimeoutMs: 20_000, maxDurationMs: 600_000, maxRetries: 0 },
   });
 
   it('a request is pending until its wait is over', async () => {

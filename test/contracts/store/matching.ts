@@ -36,7 +36,7 @@ export function matchingContract(given: Given): void {
     await on.ready();
     const id = on.newId();
     const request = { owner: on.ada, selector: {}, priority: 0, idempotencyKey: null };
-    const clocks = { waitTimeoutMs: 1000, heartbeatTimeoutMs: 1000, maxDurationMs: 1000 };
+    const clocks = { waitTimeoutMs: 1000, heartbeatTimeoutMs: 1000, maxDurationMs: 1000, maxRetries: 0 };
     const pools = ['another'];
     await on.store.requestLease({ id, request: { ...request, ...clocks }, pools, now: on.now(), digest: '' });
     expect(await on.match()).toEqual([]);

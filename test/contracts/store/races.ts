@@ -224,7 +224,7 @@ function leaseRaces(given: Given): void {
     const idempotencyKey = on.newId();
     const request = {
       ...{ owner: on.ada, selector: {}, priority: 0, idempotencyKey },
-      ...{ waitTimeoutMs: 1000, heartbeatTimeoutMs: 1000, maxDurationMs: 1000 },
+      ...{ waitTimeoutMs: 1000, heartbeatTimeoutMs: 1000, maxDurationMs: 1000, maxRetries: 0 },
     };
     const answers = await atOnce(() =>
       on.store.requestLease({ id: on.newId(), request, pools: [on.name], now: on.now(), digest: 'one' }),
