@@ -47,13 +47,6 @@ function addSelection(command: Command): Command {
     )
     .option('--heartbeat-timeout <duration>', 'how long it lives without a heartbeat', toSeconds)
     .option('--max-duration <duration>', 'how long it may be active at most', toSeconds)
-    .addOption(
-      new Option(
-        '--on-lost <what>',
-        'what follows where its machine is lost: nothing, or another machine',
-      ).choices(['fail', 'retry']),
-    )
-    .option('--max-retries <number>', 'how often at most, with --on-lost retry', toInteger)
     .option('--json', 'print JSON');
 }
 
@@ -100,9 +93,17 @@ Exit codes: the command's own, or 128 + the number of the signal that ended it
    2  wrong arguments or settings     69  no machine in time, or no fleet     75  the lease was lost
   77  the token is not valid         126  the command cannot be run          127  there is no such command`;
 
+/** Retries are asked for here alone: `lease run` ends with its lease, and nobody would use the next one. */
 function addRequest(lease: Command, context: CliContext): void {
   addSelection(lease.command('request'))
     .description('request a lease and print it')
+    .addOption(
+      new Option(
+        '--on-lost <what>',
+        'what follows where its machine is lost: nothing, or another machine',
+      ).choices(['fail', 'retry']),
+    )
+    .option('--max-retries <number>', 'how often at most, with --on-lost retry', toInteger)
     .option('--idempotency-key <key>', 'the same key gives the same lease again')
     .option('--wait', 'wait until it has a machine or has ended')
     .action(async (selection: Selection & { idempotencyKey?: string; wait?: boolean }) => {

@@ -94,6 +94,19 @@ test('a request is withdrawn by command, and the list shows it', async () => {
   expect((await drover('lease', 'list')).out).toContain(id);
 });
 
+test('a request may ask to be retried, with a limit; a command run under a lease may not', async () => {
+  const asked = ['--pool', 'guests', '--on-lost', 'retry'];
+  const unlimited = await json('lease', 'request', ...asked);
+  expect(unlimited).toMatchObject({ onLost: 'retry', maxRetries: 3, retriedBy: null });
+  const limited = await json('lease', 'request', ...asked, '--max-retries', '2');
+  expect(limited).toMatchObject({ onLost: 'retry', maxRetries: 2 });
+  for (const { id } of [unlimited, limited]) await json('lease', 'cancel', id);
+  const refused = await drover('lease', 'request', '--pool', 'guests', '--max-retries', '2');
+  expect([refused.code, refused.out]).toEqual([2, '']);
+  expect(refused.err).toContain('Give onLost retry with maxRetries');
+  expect(await drover('lease', 'run', ...asked, '--', 'true')).toMatchObject({ code: 2, out: '' });
+});
+
 test('pools and machines are listed for people and for programs, and one is shown', async () => {
   const machine = await fleet.addReadyMachine(guests);
   expect((await json('pools')).pools[0]).toMatchObject({ name: 'guests' });
