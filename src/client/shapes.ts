@@ -66,6 +66,12 @@ export interface Pool {
   haltedSweeps: HaltedSweep[];
 }
 
+export interface Freeze {
+  verb: 'launch' | 'delete';
+  since: string;
+  by: string;
+}
+
 export interface HaltedSweep {
   placement: string;
   since: string;
