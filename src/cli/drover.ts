@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { ClientError } from '../client/client-error.ts';
 import { readEnvironment } from '../config.ts';
 import { EvictionError } from '../main.ts';
+import { addBrakeCommands } from './brake-commands.ts';
 import { UsageError, type CliContext } from './cli-context.ts';
 import { EXIT } from './exit-codes.ts';
 import { addFleetCommands } from './fleet-commands.ts';
@@ -51,6 +52,7 @@ function createProgram(context: CliContext): Command {
     .showHelpAfterError('(drover help COMMAND tells more)');
   addLeaseCommands(program, context);
   addFleetCommands(program, context);
+  addBrakeCommands(program, context);
   addServing(program, context);
   return program;
 }

@@ -3,22 +3,23 @@ import { ClientError } from '../client/client-error.ts';
 import type { Client } from '../client/client.ts';
 import type { Lease, Machine, Pool, TimelineEntry } from '../client/shapes.ts';
 import type { CliContext } from './cli-context.ts';
+import { freezeLine } from './brake-commands.ts';
 import { connect } from './connection.ts';
 import { toInteger } from './option-values.ts';
 import { fields, print, table } from './print.ts';
 
-/** Adds `pools`, `confirm-sweep`, `machines` and `show`. */
+/** Adds `pools`, `machines` and `show`. */
 export function addFleetCommands(program: Command, context: CliContext): void {
   program
     .command('pools')
     .description('list pools with their machines and waiting requests')
     .option('--json', 'print JSON')
     .action(async ({ json }: { json?: boolean }) => {
-      const pools = await (await connect(context)).pools();
-      print(context, { value: { pools }, json, lines: (value) => poolLines(value.pools) });
+      const client = await connect(context);
+      const [pools, freezes] = await Promise.all([client.pools(), client.freezes()]);
+      const lines = () => [...poolLines(pools), ...freezes.map(freezeLine)];
+      print(context, { value: { pools, freezes }, json, lines });
     });
-
-  addConfirmSweep(program, context);
 
   program
     .command('machines')
@@ -51,22 +52,6 @@ export function addFleetCommands(program: Command, context: CliContext): void {
     .action(async (id: string, { json }: { json?: boolean }) => {
       const found = await find(await connect(context), id);
       print(context, { value: found, json, lines: detailLines });
-    });
-}
-
-function addConfirmSweep(program: Command, context: CliContext): void {
-  program
-    .command('confirm-sweep')
-    .description('let a halted sweep end what it has found, after a look at why (operators)')
-    .argument('<pool>', 'its pool')
-    .argument('<placement>', 'its placement')
-    .requiredOption('--count <number>', 'end up to so many instances and machines, within an hour', toInteger)
-    .option('--json', 'print JSON')
-    .action(async (pool: string, placement: string, { count, json }: { count: number; json?: boolean }) => {
-      const sweep = { pool, placement, count };
-      await (await connect(context)).confirmSweep(sweep);
-      const line = `Sweeps of ${pool}/${placement} may end up to ${count} within the next hour.`;
-      print(context, { value: sweep, json, lines: () => [line] });
     });
 }
 

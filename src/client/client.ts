@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createCalls, type Call } from './calls.ts';
 import { ClientError } from './client-error.ts';
 import type {
+  Freeze,
   Lease,
   LeaseFilter,
   LeaseRequest,
@@ -49,6 +50,10 @@ export interface Client {
   pool(name: string, options?: Until): Promise<Pool>;
   /** Lets a halted sweep end up to `count` instances and machines; for operators. */
   confirmSweep(sweep: { pool: string; placement: string; count: number }, options?: Until): Promise<void>;
+  /** What is frozen in the whole fleet. */
+  freezes(options?: Until): Promise<Freeze[]>;
+  /** Freezes launches or deletions, or lets them go on; for operators. Answers what is frozen then. */
+  setFreeze(act: { verbs: Freeze['verb'][]; frozen: boolean }, options?: Until): Promise<Freeze[]>;
   machines(filter?: MachineFilter, options?: Until): Promise<{ machines: Machine[]; next: string | null }>;
   machine(id: string, options?: Until): Promise<Machine & { timeline: TimelineEntry[] }>;
   status(options?: Until): Promise<Status>;
@@ -100,6 +105,11 @@ export function createClient(settings: ClientSettings): Client {
       const [name, place] = [pool, placement].map(encodeURIComponent);
       const path = `v1/pools/${name}/placements/${place}/confirm-sweep`;
       await call<{ count: number }>({ method: 'POST', path, body: { count } }, options);
+    },
+    freezes: async (options) => (await get<{ freezes: Freeze[] }>('v1/freezes', options)).freezes,
+    async setFreeze(body, options) {
+      const what = { method: 'POST', path: 'v1/freezes', body } as const;
+      return (await call<{ freezes: Freeze[] }>(what, options)).freezes;
     },
     machines: (filter = {}, options) => get('v1/machines', options, { ...filter }),
     machine: (id, options) => get(`v1/machines/${encodeURIComponent(id)}`, options),

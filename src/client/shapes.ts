@@ -79,6 +79,12 @@ export interface Pool {
   haltedSweeps: HaltedSweep[];
 }
 
+export interface Freeze {
+  verb: 'launch' | 'delete';
+  since: string;
+  by: string;
+}
+
 export interface HaltedSweep {
   placement: string;
   since: string;

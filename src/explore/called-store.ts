@@ -20,6 +20,7 @@ export function createCalledStore(world: RunWorld, process: Process): Store {
       brief: tellAnswer,
     });
   const pools = called('pools', () => store.pools());
+  const freezes = called('freezes', () => store.freezes());
   const halted = called('haltedSweeps', () => store.haltedSweeps());
   return {
     ...machineActs(store, called),
@@ -29,6 +30,8 @@ export function createCalledStore(world: RunWorld, process: Process): Store {
     applyPools: called('applyPools', store.applyPools),
     pools: () => pools(undefined),
     haltedSweeps: () => halted(undefined),
+    freezes: () => freezes(undefined),
+    setFreeze: called('setFreeze', store.setFreeze),
     pool: called('pool', store.pool),
     viewPool: called('viewPool', store.viewPool),
     provision: called('provision', store.provision),

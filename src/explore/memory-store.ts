@@ -2,6 +2,7 @@ import type { Outbox } from '../fleet/outbox.ts';
 import type { Clock } from '../fleet/ports.ts';
 import type { Store } from '../fleet/store.ts';
 import { createBatchActs } from './memory-store/batch-acts.ts';
+import { createFreezeActs } from './memory-store/freeze.ts';
 import { createLeaseActs } from './memory-store/lease-acts.ts';
 import { createMachineActs } from './memory-store/machine-acts.ts';
 import type { Memory } from './memory-store/memory.ts';
@@ -37,6 +38,7 @@ export function createMemoryStore(options: {
       ...createLeaseActs(memory),
       ...createPoolActs(memory),
       ...createReconcileActs(memory),
+      ...createFreezeActs(memory),
     },
   };
 }

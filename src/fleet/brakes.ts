@@ -125,3 +125,28 @@ function halt({ counts, now }: SweepFinding, last: SweepRecord): SweepJudgement 
 function later(a: Date, b: Date): Date {
   return a > b ? a : b;
 }
+
+/** What can be frozen: the verbs whose calls cannot be undone. */
+export const FREEZABLE = ['launch', 'delete'] as const;
+export type Freezable = (typeof FREEZABLE)[number];
+
+export interface Freeze {
+  verb: Freezable;
+  since: Date;
+  by: string;
+}
+
+export interface FreezeActs {
+  /** What is frozen now. */
+  freezes(): Promise<readonly Freeze[]>;
+  /**
+   * Freezes verbs, or lets them go. Once this has answered that they are frozen no batch of theirs is closed, in any
+   * process; calls of batches closed before are still answered for, and sent again where their answer was lost.
+   */
+  setFreeze(act: {
+    verbs: readonly Freezable[];
+    frozen: boolean;
+    by: string;
+    now: Date;
+  }): Promise<readonly Freeze[]>;
+}

@@ -1,3 +1,4 @@
+import type { FreezeActs } from './brakes.ts';
 import type { IntentKind, LeaseOutcome, LeaseState, MachineState, Step } from './lifecycle.ts';
 import type { Lease, LeaseRequest, Pool } from './pool.ts';
 import type { BatchMember, Json, Look, Placement, Verb } from './provider.ts';
@@ -8,7 +9,7 @@ import type { ReconcileActs } from './reconcile-acts.ts';
  * it answers is what stands in the store after it. Nothing but these acts keeps the promise that deletion never
  * overtakes release; queues and locks only spare work.
  */
-export interface Store extends MachineActs, BatchActs, LeaseActs, PoolActs, ReconcileActs {}
+export interface Store extends MachineActs, BatchActs, LeaseActs, PoolActs, ReconcileActs, FreezeActs {}
 
 export interface Machine {
   id: string;
@@ -144,7 +145,7 @@ export interface BatchActs {
   lookBatch(batch: string): Promise<Batch | undefined>;
   /**
    * Freezes members and parameters, moves requested members to provisioning, and claims the batch for sending, in one
-   * write. Refused while its lane is busy with another batch.
+   * write. Refused while its lane is busy with another batch, or its verb is frozen.
    */
   closeBatch(act: BatchAct): Promise<Batch | undefined>;
   /**

@@ -7,6 +7,7 @@ import { createApp, type App } from './app.ts';
 import { createAuthentication, type ApiToken } from './authentication.ts';
 import type { Board } from './board.ts';
 import { addFleetRoutes } from './fleet-routes.ts';
+import { addFreezeRoutes } from './freeze-routes.ts';
 import { addHealthRoutes, type ReadinessChecks } from './health-routes.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
 import type { LeaseWaits } from './lease-wait.ts';
@@ -123,6 +124,7 @@ function build(deps: HttpServerDeps, stopping: AbortSignal): { app: App; close: 
     });
     addFleetRoutes(app, { store, views, clock, version: deps.version });
     addSweepRoutes(app, { store, clock });
+    addFreezeRoutes(app, { store, clock });
     addHealthRoutes(app, { checks: deps.checks, log, readinessTimeoutMs });
     app.get('/openapi.json', { schema: { hide: true }, config: { open: true } }, async () => app.swagger());
     addPages(app, { authentication, sessions, sessionMs, secureCookie });

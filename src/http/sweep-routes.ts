@@ -34,7 +34,7 @@ export function addSweepRoutes(app: App, { store, clock }: SweepRouteDeps): void
   });
 }
 
-const OPERATORS_ONLY = {
+export const OPERATORS_ONLY = {
   status: 403,
   code: 'operators_only',
   message: 'Only operators may do this.',

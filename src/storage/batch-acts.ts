@@ -49,11 +49,14 @@ async function closeBatch(database: Database, act: BatchAct): Promise<Batch | un
   }
 }
 
-const CLOSE = `with mine as materialized (select * from batch where id = $1 and state = 'open' and close_at <= $2 for update)
+/** The freeze's row is locked: one that is set meanwhile is seen, one that is set later waits for this commit. */
+const CLOSE = `with mine as materialized (select * from batch where id = $1 and state = 'open' and close_at <= $2 for update),
+  freezing as materialized (select frozen_at from frozen where verb = (select verb from mine) for share)
   update batch b set state = 'closed', holds_lane = true, in_doubt = true, token = b.token + 1, claimed_until = $3, closed_at = $2,
     changed_by = $4, changed_at = $2
   from mine where b.id = mine.id
     and not exists (select from batch other where other.lane = mine.lane and other.holds_lane)
+    and not exists (select from freezing where frozen_at is not null)
   returning b.*`;
 
 /** What a launch was closed with is being provisioned from the same commit on; its deadline is the pool's. */

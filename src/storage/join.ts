@@ -110,7 +110,10 @@ const OPEN_BATCH = `insert into batch (id, lane, verb, grp, placement, size, sta
   on conflict (lane, verb, grp) where state = 'open' and not filled do update set changed_at = excluded.changed_at
   returning id, close_at, size, count`;
 
-/** A machine is claimed and joins in one write, for the verb that its step asks for, and never a second batch. */
+/**
+ * A machine is claimed and joins in one write, for the verb that its step asks for, and never a second batch. One that
+ * was given up while its batch was open, which a freeze may keep it for long, joins it once more.
+ */
 const JOIN = `with ${ITEM}, ${LOCKED},
   can as materialized (
     select * from (select *, ${DOING} as next from old where ${CLAIMABLE}) mine where next = $4
@@ -120,6 +123,8 @@ const JOIN = `with ${ITEM}, ${LOCKED},
   member as (
     insert into batch_member (batch_id, machine_id, token, instance_id)
       select $3, u.id, u.token, u.instance_id from upd u
+    on conflict (batch_id, machine_id)
+      do update set token = excluded.token, instance_id = excluded.instance_id, state = 'pending', failure = null
   ),
   counted as (
     update batch b set count = b.count + n.joined, filled = b.count + n.joined >= b.size

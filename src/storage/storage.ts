@@ -5,6 +5,7 @@ import type { Views } from '../fleet/views.ts';
 import { createBatchActs } from './batch-acts.ts';
 import { createDatabase, deadlines } from './database.ts';
 import { ENTITIES } from './entities.ts';
+import { createFreezeActs } from './freeze.ts';
 import { createHistory, type History } from './history.ts';
 import { createLeaseActs } from './lease-acts.ts';
 import { createMachineActs } from './machine-acts.ts';
@@ -51,6 +52,7 @@ export async function createStorage(options: StorageOptions): Promise<Storage> {
       ...createLeaseActs(database),
       ...createPoolActs(database, fork),
       ...createReconcileActs(database),
+      ...createFreezeActs(database),
     },
     outbox: createOutbox(database),
     views: createViews(fork),

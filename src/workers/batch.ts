@@ -32,7 +32,7 @@ async function open(ports: Ports, seen: Batch, signal: AbortSignal): Promise<Out
     now,
     until: claimUntil(ports),
   });
-  if (closed === undefined) return later(ports, LANE_LOOK_MS, 'its lane is busy');
+  if (closed === undefined) return later(ports, LANE_LOOK_MS, 'its lane is busy, or its verb is frozen');
   return send(ports, closed, signal);
 }
 

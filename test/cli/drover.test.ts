@@ -138,6 +138,19 @@ test('a halted sweep is told of with the pools, with the command by which an ope
   expect(await fleet.store.sweep(act)).toMatchObject({ verdict: 'go', condemned: ids });
 });
 
+test('launches and deletions are frozen and let go, and the pools tell of it', async () => {
+  const asOperator = { env: { ...asAnn(), DROVER_TOKEN: TOKENS.operator } };
+  const frozen = await droverIn(asOperator, ['freeze', '--launches', '--deletes']);
+  expect(frozen).toMatchObject({ code: 0, err: '' });
+  const said = /^Launches are frozen since .*\nDeletions are frozen since .* \(api:operator\)\.$/m;
+  expect((await drover('pools')).out).toMatch(said);
+  await droverIn(asOperator, ['unfreeze', '--launches']);
+  expect((await json('pools')).freezes).toMatchObject([{ verb: 'delete' }]);
+  expect((await droverIn(asOperator, ['unfreeze'])).out).toBe('Nothing is frozen.\n');
+  expect((await droverIn(asOperator, ['freeze'])).code).toBe(2);
+  expect((await drover('freeze', '--launches')).code).toBe(77);
+});
+
 test('more machines than a page holds are listed, up to the limit', async () => {
   const wide = aPool({ name: 'wide', max: 300 });
   await fleet.addPools(guests, wide);

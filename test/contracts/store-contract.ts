@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe } from 'vitest';
 import { batchesContract } from './store/batches.ts';
 import { bellsContract } from './store/bells.ts';
 import { createDriver, type Driver, type StoreUnderTest } from './store/driver.ts';
+import { freezeContract } from './store/freeze.ts';
 import { intentsContract } from './store/intents.ts';
 import { leasesContract } from './store/leases.ts';
 import { looksContract } from './store/looks.ts';
@@ -46,6 +47,7 @@ const CONTRACTS = [
   sweepContract,
   sweepBrakesContract,
   retriesContract,
+  freezeContract,
   bellsContract,
   racesContract,
 ];

@@ -81,6 +81,7 @@ test('the description of the API is open, complete and made of the schemas that 
   expect(described).toEqual([
     '/healthz',
     '/readyz',
+    '/v1/freezes',
     '/v1/leases',
     '/v1/leases/{id}',
     '/v1/leases/{id}/cancel',

@@ -26,6 +26,7 @@ export function createBatchActs(memory: Memory): BatchActs {
 function closeBatch({ tables }: Memory, act: BatchAct): Batch | undefined {
   const row = tables.batches.get(act.batch);
   if (row?.state !== 'open' || row.closeAt > act.now) return undefined;
+  if (tables.freezes.get(row.verb) !== undefined) return undefined;
   if (tables.batches.where((each) => each.lane === row.lane && each.holdsLane).length > 0) return undefined;
   const closed: BatchRow = {
     ...row,

@@ -1,4 +1,4 @@
-import type { SweepRecord } from '../../fleet/brakes.ts';
+import type { Freeze, SweepRecord } from '../../fleet/brakes.ts';
 import type { IntentKind, LeaseState, Step } from '../../fleet/lifecycle.ts';
 import type { Pool } from '../../fleet/pool.ts';
 import type { Placement } from '../../fleet/provider.ts';
@@ -112,6 +112,12 @@ export interface SweepRow extends SweepRecord {
   id: string;
   pool: string;
   name: string;
+}
+
+/** There where its verb is frozen. */
+export interface FreezeRow extends Freeze {
+  /** The verb. */
+  id: string;
 }
 
 interface Due {

@@ -6,6 +6,7 @@ import { createChangeLog } from './change-log.ts';
 import type {
   BatchRow,
   BellRow,
+  FreezeRow,
   InstanceRow,
   IntentRow,
   LeaseRow,
@@ -27,6 +28,7 @@ export interface Tables {
   members: Table<MemberRow>;
   instances: Table<InstanceRow>;
   sweeps: Table<SweepRow>;
+  freezes: Table<FreezeRow>;
   bells: Table<BellRow>;
   /** A number that goes up. */
   count(): number;
@@ -51,6 +53,7 @@ export function createTables(options: { clock: Clock; fenced: boolean }): Tables
     members: createTable<MemberRow>(journal),
     bells: createTable<BellRow>(journal),
     sweeps: createTable<SweepRow>(journal),
+    freezes: createTable<FreezeRow>(journal),
     machines: createTable<MachineRow>(journal, (before, row) => {
       // Generated from state and intent, as the database does.
       row.owed = row.intentKind === null ? null : (OWED[row.state][row.intentKind] ?? null);

@@ -187,6 +187,14 @@ export const TABLES = [
     check ((halted_at is null) = (halt_why is null) and (halted_at is null) = (halt_counts is null)),
     check ((confirmed_count is null) = (confirmed_until is null) and (confirmed_count is null) = (confirmed_by is null))
   )`,
+  `create table frozen (
+    verb text primary key check (verb in ('launch', 'delete')),
+    frozen_at timestamptz,
+    frozen_by text,
+    check ((frozen_at is null) = (frozen_by is null))
+  )`,
+  // Both rows are always there: a batch that closes locks its verb's, so that a freeze waits for it, or it for the freeze.
+  `insert into frozen (verb) values ('launch'), ('delete')`,
   `create table outbox (
     id bigint generated always as identity primary key,
     kind text not null check (kind in ('flow', 'step', 'batch', 'wake')),
