@@ -15,7 +15,7 @@ export function createCalledStore(world: RunWorld, process: Process): Store {
       label: `store.${name} ${tellGiven(given)}`,
       async run() {
         const answer = await executed(world, act(given));
-        if (!READS.has(name)) await world.refresh();
+        if (!READS.has(name) && !isNothing(answer)) await world.refresh();
         for (const hear of world.onWrite) hear();
         return answer;
       },
@@ -39,6 +39,11 @@ export function createCalledStore(world: RunWorld, process: Process): Store {
 const READS: ReadonlySet<string> = new Set([
   ...['pools', 'pool', 'viewPool', 'look', 'lookBatch', 'readLease', 'overdueMachines', 'unattended'],
 ]);
+
+/** Whatever answers with what it has changed, and has changed nothing. */
+function isNothing(answer: unknown): boolean {
+  return Array.isArray(answer) && answer.length === 0;
+}
 
 /** A cloud may be away in a run, and its caller bears that; the store never is. */
 async function executed<R>(world: RunWorld, act: Promise<R>): Promise<R> {

@@ -23,7 +23,7 @@ export function createHeldOutbox(
       };
       try {
         const delivered = await outbox.deliver({ ...act, deliver });
-        await world.refresh();
+        if (delivered > 0) await world.refresh();
         return delivered;
       } catch (error) {
         // A relay expects its own connection to break; no run has a store that refuses it or is away.
