@@ -33,7 +33,7 @@ import { scale } from './workers/scale.ts';
 import { stop } from './workers/stop.ts';
 import { createWorkerHost, type HostedQueue, type WorkerHostOptions } from './workers/worker-host.ts';
 
-export { EvictionError, PROVIDERS };
+export { createStorage, EvictionError, migrate, PROVIDERS };
 export type { Log };
 
 export const VERSION = '0.1.0';

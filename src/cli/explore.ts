@@ -1,7 +1,10 @@
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { audit } from '../audit/audit.ts';
-import { exploreSeeds, type Failure } from '../explore/explore-seeds.ts';
+import { readEnvironment, type Environment } from '../config.ts';
+import { SetupError } from '../embedded/setup-error.ts';
+import { exploreSeeds, type ExploreReport, type Failure } from '../explore/explore-seeds.ts';
+import type { OpenStore } from '../explore/explored-store.ts';
 import { FAULTS } from '../explore/faults.ts';
 import { EXIT } from './exit-codes.ts';
 
@@ -10,25 +13,52 @@ interface Options {
   from: number;
   /** With one seed: the places of the faults that are let happen. */
   faults: ReadonlySet<string> | undefined;
+  store: 'memory' | 'postgres';
   report: string | undefined;
 }
 
-const USAGE = 'npm run explore -- --seeds N [--from S] [--faults PLACES] [--store memory] [--report FILE]';
+const USAGE =
+  'npm run explore -- --seeds N [--from S] [--faults PLACES] [--store memory or postgres] [--report FILE]';
 
 /**
- * Runs the whole fleet under N seeds: its real workers over ports in memory, a virtual clock and a seeded choice of
- * what happens next and what goes wrong. Resolves to the exit code: 1 where any seed broke an invariant.
+ * Runs the whole fleet under N seeds: its real workers over ports in memory, or over an embedded PostgreSQL, a virtual
+ * clock and a seeded choice of what happens next and what goes wrong. Resolves to the exit code: 1 where any seed broke
+ * an invariant, 2 where the arguments or the set-up are wrong.
  */
-export async function main(args: readonly string[]): Promise<number> {
+export async function main(args: readonly string[], env: Environment = readEnvironment()): Promise<number> {
   const options = readOptions(args);
   if (typeof options === 'string') {
     process.stderr.write(`drover: ${options}\n${USAGE}\n`);
     return EXIT.usage;
   }
-  const { seeds, from, faults } = options;
+  try {
+    return await tell(options, await runSeeds(options, env));
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    process.stderr.write(`drover: ${error.message}\n`);
+    return EXIT.usage;
+  }
+}
+
+/** While one run waits for PostgreSQL, others go on. */
+const AT_ONCE = 3;
+
+async function runSeeds(options: Options, env: Environment): Promise<ExploreReport> {
+  const { seeds, from, faults, store } = options;
   const seconds = (): number => performance.now() / 1000;
-  const report = await exploreSeeds({ seeds, from, faults, audit, seconds, onFailure: tellFailure });
-  if (options.report !== undefined) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`);
+  const onFailure = (failure: Failure): void => tellFailure(store, failure);
+  const how = { seeds, from, faults, audit, seconds, onFailure };
+  if (store === 'memory') return exploreSeeds(how);
+  // What the real storage takes to load is nothing to those who explore in memory.
+  const { withPostgres } = await import('./explore/with-postgres.ts');
+  const say = (line: string): void => void process.stderr.write(`drover: ${line}\n`);
+  return withPostgres({ env, say }, (openStore: OpenStore) =>
+    exploreSeeds({ ...how, openStore, atOnce: AT_ONCE }),
+  );
+}
+
+async function tell({ seeds, from, store, report: file }: Options, report: ExploreReport): Promise<number> {
+  if (file !== undefined) await writeFile(file, `${JSON.stringify({ store, ...report }, null, 2)}\n`);
   const failed = new Set(report.violations.map((violation) => violation.seed));
   const steps = `${report.steps} steps in ${report.seconds.toFixed(1)} s`;
   process.stdout.write(`${seeds} seeds from ${from}, ${steps}: ${failed.size} seeds with a violation\n`);
@@ -37,6 +67,7 @@ export async function main(args: readonly string[]): Promise<number> {
 
 const DEFAULT_SEEDS = 200;
 const MOST = 10_000_000;
+const STORES: readonly Options['store'][] = ['memory', 'postgres'];
 
 /** A sentence where the arguments are wrong. */
 function readOptions(args: readonly string[]): Options | string {
@@ -57,8 +88,10 @@ function readOptions(args: readonly string[]): Options | string {
     const faults = toPlaces(values.faults);
     if (faults === null || (faults !== undefined && seeds !== 1))
       return '--faults takes the places of faults as a failing seed tells them (crash:0,lostJob:2), and goes with --seeds 1';
-    if (values.store !== 'memory') return `--store must be memory, not ${values.store}`;
-    return { seeds, from, faults, report: values.report };
+    const { report } = values;
+    const store = STORES.find((each) => each === values.store);
+    if (store === undefined) return `--store must be memory or postgres, not ${values.store}`;
+    return { seeds, from, faults, store, report };
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
@@ -82,12 +115,13 @@ function isPlace(text: string): boolean {
 }
 
 /** The trace of a failing run with the faults that it takes, what broke, and how to see it again. */
-function tellFailure({ run, violations, faults }: Failure): void {
+function tellFailure(store: Options['store'], { run, violations, faults }: Failure): void {
+  const over = store === 'memory' ? '' : ` --store ${store}`;
   const lines = [
     `seed ${run.seed}, shrunk to ${faults.length} faults: every step, in milliseconds since its beginning`,
     ...run.trace.map((line) => `  ${line}`),
     ...violations.map(({ invariant, message }) => `seed ${run.seed} breaks ${invariant}: ${message}`),
-    `see it again with: npm run explore -- --seeds 1 --from ${run.seed} --faults ${faults.join(',')}`,
+    `see it again with: npm run explore -- --seeds 1 --from ${run.seed} --faults ${faults.join(',')}${over}`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
 }

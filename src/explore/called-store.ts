@@ -1,3 +1,4 @@
+import { FleetError } from '../fleet/errors.ts';
 import type { Store } from '../fleet/store.ts';
 import type { Process } from './scheduler.ts';
 import { tellAnswer, tellGiven } from './telling.ts';
@@ -13,7 +14,8 @@ export function createCalledStore(world: RunWorld, process: Process): Store {
     world.scheduler.call(process, {
       label: `store.${name} ${tellGiven(given)}`,
       async run() {
-        const answer = await act(given);
+        const answer = await executed(world, act(given));
+        if (!READS.has(name) && !isNothing(answer)) await world.refresh();
         for (const hear of world.onWrite) hear();
         return answer;
       },
@@ -36,6 +38,26 @@ export function createCalledStore(world: RunWorld, process: Process): Store {
     viewPool: called('viewPool', store.viewPool),
     provision: called('provision', store.provision),
   };
+}
+
+/** Acts that change nothing. */
+const READS: ReadonlySet<string> = new Set([
+  ...['pools', 'pool', 'viewPool', 'look', 'lookBatch', 'readLease', 'overdueMachines', 'unattended'],
+]);
+
+/** Whatever answers with what it has changed, and has changed nothing. */
+function isNothing(answer: unknown): boolean {
+  return Array.isArray(answer) && answer.length === 0;
+}
+
+/** A cloud may be away in a run, and its caller bears that; the store never is. */
+async function executed<R>(world: RunWorld, act: Promise<R>): Promise<R> {
+  try {
+    return await act;
+  } catch (error) {
+    if (error instanceof FleetError && error.code === 'unavailable') world.errors.push(error.message);
+    throw error;
+  }
 }
 
 function machineActs(store: Store, called: Called) {

@@ -1,25 +1,29 @@
+import type { LeaseState } from '../fleet/lifecycle.ts';
 import { NOBODY } from './cloud/estate.ts';
 import type { HistoryEntry } from './history.ts';
 import type { RunWorld } from './world.ts';
 
 /** What keeps a run from being quiet; empty where nothing is under way and cloud and database agree. */
 export function unrest(world: RunWorld): string[] {
-  const { tables } = world;
-  const machines = tables.machines.where((each) => each.state !== 'deleted');
+  const { look } = world;
+  const machines = look.machines().filter((each) => each.state !== 'deleted');
   const owned = new Set(machines.map((each) => each.instance));
   const alive = aliveIds(world);
   return [
     ...machines
       .filter((each) => each.intent !== null || (each.state !== 'ready' && each.state !== 'parked'))
       .map((each) => `machine ${each.id} is ${each.state} with ${each.intentKind ?? 'no intent'}`),
-    ...tables.leases
-      .where((each) => each.endedAt === null)
+    ...look
+      .leases()
+      .filter((each) => LEASED.has(each.state))
       .map((each) => `lease ${each.id} is ${each.state}`),
-    ...tables.batches
-      .where((each) => each.endedAt === null)
+    ...look
+      .batches()
+      .filter((each) => each.state !== 'ended')
       .map((each) => `batch ${each.id} is ${each.state}`),
-    ...tables.instances
-      .where((each) => each.goneAt === null && !alive.includes(each.id))
+    ...look
+      .instances()
+      .filter((each) => !each.isGone && !alive.includes(each.id))
       .map((each) => `instance ${each.id} is gone, which nobody has noticed`),
     ...machines
       .filter((each) => each.instance !== null && !alive.includes(each.instance))
@@ -28,13 +32,16 @@ export function unrest(world: RunWorld): string[] {
   ];
 }
 
+/** States of a lease that has not ended. */
+const LEASED: ReadonlySet<LeaseState> = new Set<LeaseState>(['pending', 'active', 'ending']);
+
 function aliveIds(world: RunWorld): string[] {
   return [...world.far.instances.values()].filter((each) => each.state !== 'gone').map((each) => each.id);
 }
 
 /** The records that only the run as a whole can write: its promises, and what there was after quiet. */
 export function closingEntries(world: RunWorld, epochMs: number): HistoryEntry[] {
-  const { tables, scheduler, plan } = world;
+  const { look, scheduler, plan } = world;
   // A stray is nobody's to prevent: it counts against its pool, but no more than that.
   const strays = [...world.far.instances.values()].filter(isStray);
   const limits = Object.fromEntries(
@@ -49,10 +56,11 @@ export function closingEntries(world: RunWorld, epochMs: number): HistoryEntry[]
       type: 'end',
       at: scheduler.nowMs(),
       cloud: { instances: aliveIds(world), disks: [], networkCards: [], addresses: [] },
-      machines: tables.machines
-        .where((each) => each.state !== 'deleted')
+      machines: look
+        .machines()
+        .filter((each) => each.state !== 'deleted')
         .map(({ id, instance, state }) => ({ machine: id, instance, state })),
-      leases: tables.leases.all().map(({ id, state }) => ({ lease: id, state, readable: true })),
+      leases: look.leases().map(({ id, state }) => ({ lease: id, state, readable: true })),
     },
   ];
 }

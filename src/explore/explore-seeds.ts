@@ -30,6 +30,8 @@ export interface ExploreReport {
 export interface SeedsOptions extends Omit<ExploreOptions, 'seed'> {
   from: number;
   seeds: number;
+  /** How many runs may be under way side by side; one where left out. */
+  atOnce?: number;
   audit(history: readonly HistoryEntry[]): Verdict;
   /** Seconds that have passed, for the report alone. */
   seconds(): number;
@@ -44,13 +46,12 @@ export interface Failure {
   faults: readonly string[];
 }
 
-/** Runs seeds one after the other and has each history audited. */
+/** Runs seeds and has each history audited, in their order. */
 export async function exploreSeeds(options: SeedsOptions): Promise<ExploreReport> {
-  const { from, seeds, audit, seconds, onFailure, ...how } = options;
+  const { seeds, audit, seconds, onFailure } = options;
   const begunAt = seconds();
   const report: ExploreReport = { seeds, steps: 0, checked: {}, faults: {}, violations: [], seconds: 0 };
-  for (let seed = from; seed < from + seeds; seed += 1) {
-    const run = await explore({ ...how, seed });
+  for await (const run of exploreInOrder(options)) {
     const verdict = audit(run.history);
     const violations = violationsOf(run, verdict);
     report.steps += run.steps;
@@ -64,16 +65,32 @@ export async function exploreSeeds(options: SeedsOptions): Promise<ExploreReport
   return report;
 }
 
+async function* exploreInOrder(options: SeedsOptions): AsyncGenerator<Exploration> {
+  const { from, seeds, atOnce = 1 } = options;
+  const underWay: Promise<Exploration>[] = [];
+  for (let seed = from; seed < from + seeds; seed += 1) {
+    const run = explore({ ...options, seed });
+    // It is heard of when its turn comes.
+    run.catch(() => undefined);
+    underWay.push(run);
+    if (underWay.length < atOnce) continue;
+    const [first] = underWay.splice(0, 1);
+    if (first !== undefined) yield await first;
+  }
+  for (const run of underWay) yield await run;
+}
+
 /** The same seed with the fewest faults that still break the same invariant. */
 async function shrinkRun(
-  { audit, faults, ...how }: SeedsOptions,
+  options: SeedsOptions,
   whole: Exploration,
   violations: readonly SeedViolation[],
 ): Promise<Failure> {
+  const { audit, faults } = options;
   const broken = new Set(violations.map((violation) => violation.invariant));
   let found: Failure = { run: whole, violations, faults: [...(faults ?? whole.faultPlaces)] };
   await shrink(found.faults, async (only) => {
-    const run = await explore({ ...how, seed: whole.seed, faults: only });
+    const run = await explore({ ...options, seed: whole.seed, faults: only });
     const seen = violationsOf(run, audit(run.history));
     const fails = seen.some((violation) => broken.has(violation.invariant));
     if (fails) found = { run, violations: seen, faults: [...only] };

@@ -12,10 +12,13 @@ import { startClient } from './actors/client.ts';
 import { startWorkerProcess } from './actors/worker-process.ts';
 import { createFarSide } from './cloud/far-side.ts';
 import { closingEntries, unrest } from './end-of-run.ts';
+import { createExploredMemory } from './explored-memory.ts';
+import type { ExploredStore, OpenStore } from './explored-store.ts';
 import { type Counted, createFaults, type Fault, type Faults, FAULTS } from './faults.ts';
+import { createHeldOutbox } from './held-outbox.ts';
 import type { HistoryEntry } from './history.ts';
 import { createLockTable } from './locks.ts';
-import { createMemoryStore, type MemoryStore } from './memory-store.ts';
+import type { MemoryStore } from './memory-store.ts';
 import { drawPlan } from './plan.ts';
 import { createQueues } from './queues/queues.ts';
 import type { WorkerTable } from './queues/worker-table.ts';
@@ -43,9 +46,11 @@ export interface ExploreOptions {
   seed: number;
   /** The places of the faults that are let happen; all of them where left out. */
   faults?: ReadonlySet<string> | undefined;
-  /** Puts something wrong in the place of a part, to see whether it is noticed. */
+  /** What the run is explored over; the store in memory where left out. */
+  openStore?: OpenStore | undefined;
+  /** Puts something wrong in the place of a part, over the store in memory, to see whether it is noticed. */
   mutate?: (parts: MutableParts) => Partial<MutableParts>;
-  /** False leaves out what the database refuses by itself. */
+  /** False leaves out, in memory, what the database refuses by itself. */
   fenced?: boolean;
 }
 
@@ -68,48 +73,70 @@ export async function explore(options: ExploreOptions): Promise<Exploration> {
   const random = createRandomness(options.seed);
   const scheduler = createScheduler(random, EPOCH_MS);
   const faults = createFaults(options.faults);
-  const world = createWorld({ options, random, scheduler, faults });
+  const explored = await openParts(options, scheduler);
+  try {
+    const world = createWorld({ explored, random, scheduler, faults });
+    const { history, failures } = await run(world, faults);
+    return {
+      ...{ seed: options.seed, steps: scheduler.steps(), trace: scheduler.trace },
+      ...{ faults: faults.counts(), faultPlaces: faults.places() },
+      history: [...(await explored.history()), ...history],
+      failures,
+    };
+  } finally {
+    await explored.close();
+  }
+}
+
+async function run(world: RunWorld, faults: Faults): Promise<Pick<Exploration, 'history' | 'failures'>> {
+  const { scheduler, random, history, errors } = world;
   const targets = populate(world, faults);
   const { chaosMs } = world.plan;
   scheduler.slowDown(() => (world.cloud.isFaulty('slowNetwork') ? random.between(50, SLOWEST_MS) : 0));
   await world.store.applyPools({ pools: world.plan.pools, now: scheduler.clock.now() });
+  await world.refresh();
   await runUntil(world, () => scheduler.nowMs() >= EPOCH_MS + chaosMs);
   becalm(targets);
   const quietByMs = scheduler.nowMs() + QUIET_WITHIN_MS;
   await runUntil(world, () => unrest(world).length === 0 || scheduler.nowMs() >= quietByMs);
   const restless = unrest(world).map((what) => `it never became quiet: ${what}`);
-  const { history, errors } = world;
-  return {
-    ...{ seed: options.seed, steps: scheduler.steps(), trace: scheduler.trace },
-    ...{ faults: faults.counts(), faultPlaces: faults.places() },
-    history: [...history, ...closingEntries(world, EPOCH_MS)],
-    failures: [...errors, ...restless],
-  };
+  const told = [...history, ...closingEntries(world, EPOCH_MS)];
+  // Whoever still holds a connection lets go of it.
+  for (const process of targets.workers()) scheduler.crash(process);
+  await scheduler.settled();
+  return { history: told, failures: [...errors, ...restless] };
 }
 
 const WORKERS: WorkerTable = { provision, stop, release, delete: deletes, batch, scale, reconcile };
 
+type Explored = ExploredStore & { workers: WorkerTable };
+
+async function openParts(options: ExploreOptions, { clock }: Scheduler): Promise<Explored> {
+  const { openStore, mutate, fenced = true } = options;
+  if (openStore !== undefined) return { ...(await openStore(clock)), workers: WORKERS };
+  const memory = { ...createExploredMemory({ clock, fenced }), workers: WORKERS };
+  return { ...memory, ...mutate?.(memory) };
+}
+
 function createWorld(from: {
-  options: ExploreOptions;
+  explored: Explored;
   random: Randomness;
   scheduler: Scheduler;
   faults: Faults;
 }): RunWorld {
-  const { options, random, scheduler, faults } = from;
+  const { explored, random, scheduler, faults } = from;
+  const { look, newId, refresh, workers } = explored;
   const plan = drawPlan(random);
-  const ids = createIds();
-  const memory = createMemoryStore({ clock: scheduler.clock, newId: ids, fenced: options.fenced ?? true });
-  const { tables, outbox } = memory;
-  const { history } = tables;
-  const parts: MutableParts = { store: memory.store, workers: WORKERS, tables };
-  const mutated = { ...parts, ...options.mutate?.(parts) };
+  const history: HistoryEntry[] = [];
+  const errors: string[] = [];
   const world: RunWorld = {
-    ...{ plan, scheduler, random, outbox, tables, history, newId: ids, workers: mutated.workers },
-    store: watchStaleWrites(mutated.store, { clock: scheduler.clock, history }),
+    ...{ plan, scheduler, random, look, newId, refresh, history, workers, errors },
+    store: watchStaleWrites(explored.store, { clock: scheduler.clock, history }),
+    outbox: createHeldOutbox(explored.outbox, { scheduler, refresh, errors }),
     queues: createQueues({ nowMs: scheduler.nowMs, random }),
     locks: createLockTable(scheduler.nowMs, () => world.cloud.isFaulty('lockLost')),
     ...createCloud({ plan, scheduler, random, history, faults, isChaos: () => world.isChaos }),
-    ...{ rounds: [], errors: [], isChaos: true, count: faults.count, onWrite: new Set() },
+    ...{ rounds: [], isChaos: true, count: faults.count, onWrite: new Set() },
   };
   return world;
 }
@@ -128,16 +155,6 @@ function createCloud(
   };
   const cloud = { scheduler, random, history, plan: plan.cloud, isFaulty, count: faults.count };
   return { cloud, far: createFarSide(cloud) };
-}
-
-/** Short ids that say what they name: a trace is read by people. */
-function createIds(): (kind: string) => string {
-  const made = new Map<string, number>();
-  return (kind) => {
-    const count = (made.get(kind) ?? 0) + 1;
-    made.set(kind, count);
-    return `${kind.slice(0, 2)}${count}`;
-  };
 }
 
 /** Everybody who acts in a run. */

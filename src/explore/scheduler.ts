@@ -54,6 +54,10 @@ export interface Scheduler {
   /** Puts one call under way that has this word off by this long; false where there is none. */
   slow(word: string, byMs: number): boolean;
   jump(byMs: number): void;
+  /** Real work begins that is no call: until it is let go, time stands still and nothing else happens. */
+  hold(): () => void;
+  /** Resolves once all code waits for what this scheduler may let happen. */
+  settled(): Promise<void>;
   /** Lets one thing happen, or time pass until something can; false where nothing ever will. */
   step(): Promise<boolean>;
 }
@@ -84,6 +88,7 @@ export function createScheduler(random: Randomness, epochMs: number): Scheduler 
     steps: 0,
     pending: [],
     offers: new Set(),
+    holds: new Set(),
     trace: [],
   };
   const trace = world.trace;
@@ -111,6 +116,8 @@ export function createScheduler(random: Randomness, epochMs: number): Scheduler 
     slowDown: (slowMs) => void (world.slowMs = slowMs),
     slow: (word, byMs) => slow(world, word, byMs),
     jump: (byMs) => void (world.nowMs += byMs),
+    hold: () => hold(world),
+    settled: () => settled(world),
     step: () => step(world, epochMs),
   };
 }
@@ -122,7 +129,17 @@ interface World {
   steps: number;
   pending: Pending[];
   offers: Set<() => readonly Choice[]>;
+  holds: Set<Promise<void>>;
   trace: string[];
+}
+
+function hold({ holds }: World): () => void {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  holds.add(promise);
+  return () => {
+    holds.delete(promise);
+    resolve();
+  };
 }
 
 function pause(world: World, process: Process): void {
@@ -227,12 +244,20 @@ async function step(world: World, epochMs: number): Promise<boolean> {
   if ('atMs' in chosen) world.pending.splice(world.pending.indexOf(chosen), 1);
   world.trace.push(`${world.nowMs - epochMs} ${chosen.label}`);
   await chosen.fire();
-  await settled();
+  await settled(world);
   return true;
 }
 
-/** Lets all code run on until it waits for a port: everything it can wait for is one. */
-function settled(): Promise<void> {
+/** Lets all code run on until it waits for a port: everything it can wait for is one, or is held for. */
+async function settled({ holds }: World): Promise<void> {
+  await turn();
+  while (holds.size > 0) {
+    await Promise.all(holds);
+    await turn();
+  }
+}
+
+function turn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });

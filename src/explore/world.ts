@@ -4,10 +4,10 @@ import type { WorkSettings } from '../fleet/ports.ts';
 import type { Store } from '../fleet/store.ts';
 import type { CloudPlan, CloudWorld } from './cloud/cloud-world.ts';
 import type { FarSide } from './cloud/far-side.ts';
+import type { ExploredStore } from './explored-store.ts';
 import type { Fault } from './faults.ts';
 import type { HistoryEntry } from './history.ts';
 import type { LockTable } from './locks.ts';
-import type { Tables } from './memory-store/tables.ts';
 import type { Queues } from './queues/queues.ts';
 import type { WorkerTable } from './queues/worker-table.ts';
 import type { Randomness } from './randomness.ts';
@@ -40,21 +40,19 @@ export interface ClientPlan {
 }
 
 /** Everything one run is made of. */
-export interface RunWorld {
+export interface RunWorld extends Pick<ExploredStore, 'look' | 'newId' | 'refresh'> {
   plan: Plan;
   scheduler: Scheduler;
   random: Randomness;
   store: Store;
   outbox: Outbox;
-  /** For looking at, never for deciding in a worker's place. */
-  tables: Tables;
   queues: Queues;
   locks: LockTable;
   cloud: CloudWorld;
   far: FarSide;
   workers: WorkerTable;
+  /** What is told besides what the store logs. */
   history: HistoryEntry[];
-  newId(kind: string): string;
   /** Reconcile rounds that were done whole. */
   rounds: { fromMs: number; toMs: number }[];
   /** What should never be thrown. */

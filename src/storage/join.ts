@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { type Verb, WORKED_ON } from '../fleet/provider.ts';
 import type { JoinAct, JoinAnswer } from '../fleet/store.ts';
 import { createCollector } from './collector.ts';
@@ -20,19 +19,24 @@ import {
  * Claims machines into the open batch of their lane, verb and group. The batch's row is locked first, so that
  * it cannot close around a machine that is just joining. A full batch takes no more; the rest opens the next one.
  */
-export function createJoin(database: Database): (act: JoinAct) => Promise<JoinAnswer> {
+export function createJoin(database: Database, newId: () => string): (act: JoinAct) => Promise<JoinAnswer> {
   const collect = createCollector<JoinAct, JoinAnswer>({
     ...COLLECTED,
     key: (act) => act.machine,
-    run: (acts) => joinAll(database, acts),
+    run: (acts) => joinAll({ database, newId }, acts),
   });
   return async (act) => collect(act);
 }
 
-async function joinAll(database: Database, acts: readonly JoinAct[]): Promise<Map<string, JoinAnswer>> {
+interface Joining {
+  database: Database;
+  newId(): string;
+}
+
+async function joinAll(joining: Joining, acts: readonly JoinAct[]): Promise<Map<string, JoinAnswer>> {
   const joined = new Map<string, JoinAnswer>();
   for (const group of Map.groupBy(acts, groupKey).values()) {
-    for (const chunk of chunks(group)) await joinGroup(database, chunk, joined);
+    for (const chunk of chunks(group)) await joinGroup(joining, chunk, joined);
   }
   return joined;
 }
@@ -48,7 +52,7 @@ function* chunks(group: readonly JoinAct[]): Generator<readonly JoinAct[]> {
 }
 
 async function joinGroup(
-  database: Database,
+  { database, newId }: Joining,
   acts: readonly JoinAct[],
   joined: Map<string, JoinAnswer>,
 ): Promise<void> {
@@ -56,7 +60,7 @@ async function joinGroup(
     let left = acts;
     // The open batch takes what it has room for; a new one has room for a whole chunk.
     for (let batches = 0; batches < 2 && left.length > 0; batches += 1) {
-      const batch = await openBatch(sql, left);
+      const batch = await openBatch(sql, newId(), left);
       const taken = left.slice(0, batch.room);
       let { opened } = batch;
       const rows = await sql.query(JOIN, [...actValues(taken.map(toItem)), batch.id, WORKED_ON[batch.verb]]);
@@ -82,17 +86,10 @@ interface OpenBatch {
   room: number;
 }
 
-async function openBatch(sql: Sql, acts: readonly JoinAct[]): Promise<OpenBatch> {
+async function openBatch(sql: Sql, id: string, acts: readonly JoinAct[]): Promise<OpenBatch> {
   const [first] = acts;
   if (first === undefined) throw new Error('a group to join is never empty');
-  const values = [
-    randomUUID(),
-    first.lane,
-    first.verb,
-    first.group,
-    JSON.stringify(first.placement),
-    first.size,
-  ];
+  const values = [id, first.lane, first.verb, first.group, JSON.stringify(first.placement), first.size];
   const rows = await sql.query(OPEN_BATCH, [...values, first.closeAt, first.now, first.by]);
   const row = rows[0] as Row;
   const room = (row['size'] as number) - (row['count'] as number);
@@ -100,7 +97,7 @@ async function openBatch(sql: Sql, acts: readonly JoinAct[]): Promise<OpenBatch>
     id: row['id'] as string,
     verb: first.verb,
     closeAt: row['close_at'] as Date,
-    opened: row['id'] === values[0],
+    opened: row['id'] === id,
     room: Math.max(1, room),
   };
 }

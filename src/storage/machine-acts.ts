@@ -18,11 +18,11 @@ import { createOpenIntent } from './open-intent.ts';
 import { createRelease } from './release.ts';
 import { deadlineSql, machineColumns, toMachine } from './rows.ts';
 
-export function createMachineActs(database: Database): MachineActs {
+export function createMachineActs(database: Database, newId: () => string): MachineActs {
   return {
     look: createLook(database),
     claim: collectedAct(database, CLAIM),
-    join: createJoin(database),
+    join: createJoin(database, newId),
     finish: collectedAct(database, FINISH),
     release: createRelease(database),
     becomeReady: collectedAct(database, BECOME_READY),

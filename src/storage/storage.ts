@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { MikroORM } from '@mikro-orm/postgresql';
 import type { Outbox } from '../fleet/outbox.ts';
 import type { Store } from '../fleet/store.ts';
@@ -29,11 +30,13 @@ interface StorageOptions {
   connections?: number;
   /** How long one statement may take. */
   statementTimeoutMs?: number;
+  /** Names new batches: UUIDs, random ones where left out. */
+  newId?: () => string;
 }
 
 /** Opens a migrated database: hot guarded writes as statements, cold paths through MikroORM's unit of work. */
 export async function createStorage(options: StorageOptions): Promise<Storage> {
-  const { url, connections = 10, statementTimeoutMs = 30_000 } = options;
+  const { url, connections = 10, statementTimeoutMs = 30_000, newId = randomUUID } = options;
   const database = createDatabase({ url, connections, statementTimeoutMs });
   const orm = await MikroORM.init({
     clientUrl: url,
@@ -47,7 +50,7 @@ export async function createStorage(options: StorageOptions): Promise<Storage> {
   const fork = (): ReturnType<typeof orm.em.fork> => orm.em.fork();
   return {
     store: {
-      ...createMachineActs(database),
+      ...createMachineActs(database, newId),
       ...createBatchActs(database),
       ...createLeaseActs(database),
       ...createPoolActs(database, fork),

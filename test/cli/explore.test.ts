@@ -28,8 +28,16 @@ it('a few seeds are explored, and the report says against what', async () => {
   expect(await main(['--seeds', '3', '--from', '40', '--report', file])).toBe(0);
   expect(told).toMatch(/^3 seeds from 40, \d+ steps in [\d.]+ s: 0 seeds with a violation\n$/);
   const report = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
-  expect(Object.keys(report)).toEqual(['seeds', 'steps', 'checked', 'faults', 'violations', 'seconds']);
-  expect(report).toMatchObject({ seeds: 3, violations: [] });
+  expect(Object.keys(report)).toEqual([
+    'store',
+    'seeds',
+    'steps',
+    'checked',
+    'faults',
+    'violations',
+    'seconds',
+  ]);
+  expect(report).toMatchObject({ store: 'memory', seeds: 3, violations: [] });
 });
 
 it('a seed is explored with the faults of some places only', async () => {
@@ -56,7 +64,7 @@ it.each([
   [['--seeds', '0'], '--seeds must be a whole number from 1'],
   [['--seeds', 'many'], '--seeds must be a whole number from 1'],
   [['--from', '-1'], '--from'],
-  [['--store', 'postgres'], '--store must be memory, not postgres'],
+  [['--store', 'mysql'], '--store must be memory or postgres, not mysql'],
   [['--seeds', '1', '--faults', 'bang:0'], '--faults takes the places of faults'],
   [['--seeds', '1', '--faults', 'crash:many'], '--faults takes the places of faults'],
   [['--seeds', '2', '--faults', 'crash:0'], '--faults takes the places of faults'],

@@ -8,15 +8,15 @@ const PATIENCE_MS = 20_000;
  */
 export function lieInWait<T>(
   world: RunWorld,
-  on: { label: string; sees(): T | undefined; act(seen: T | undefined): void },
+  on: { label: string; sees(): T | undefined; act(seen: T | undefined): void | Promise<void> },
 ): void {
   const { scheduler } = world;
   let isOver = false;
-  const strike = (seen: T | undefined): void => {
+  const strike = async (seen: T | undefined): Promise<void> => {
     if (isOver) return;
     isOver = true;
     takeBack();
-    on.act(seen);
+    await on.act(seen);
   };
   const takeBack = scheduler.offer(() => {
     const seen = on.sees();

@@ -65,8 +65,8 @@ function answerOrCut<T>(serving: Serving, serve: (leasing: Leasing, store: Store
 }
 
 function recall(world: RunWorld, owner: string, idempotencyKey: string) {
-  const [row] = world.tables.leases.where(
-    (each) => each.owner === owner && each.idempotencyKey === idempotencyKey,
-  );
+  const row = world.look
+    .leases()
+    .find((each) => each.owner === owner && each.idempotencyKey === idempotencyKey);
   return row === undefined ? undefined : { lease: { id: row.id }, digest: row.digest };
 }

@@ -1,7 +1,8 @@
 import type { IntentKind } from '../../fleet/lifecycle.ts';
 import type { Pool } from '../../fleet/pool.ts';
+import type { OpenIntentAct } from '../../fleet/store.ts';
+import type { SeenMachine } from '../explored-store.ts';
 import type { Fault } from '../faults.ts';
-import type { MachineRow } from '../memory-store/rows.ts';
 import type { Job } from '../queues/queues.ts';
 import type { Process } from '../scheduler.ts';
 import type { RunWorld } from '../world.ts';
@@ -164,9 +165,9 @@ function intend({ world, api }: Targets): boolean {
   lieInWait(world, {
     label: `the operator wants to ${kind}`,
     sees: () => contested(world, word),
-    act(seen) {
+    async act(seen) {
       const machine =
-        seen ?? world.random.pick(world.tables.machines.where((each) => each.state !== 'deleted'));
+        seen ?? world.random.pick(world.look.machines().filter((each) => each.state !== 'deleted'));
       const pool = world.plan.pools.find((each) => each.name === machine?.pool);
       if (machine === undefined || pool === undefined || !world.isChaos) return;
       world.count('operatorIntent');
@@ -174,31 +175,35 @@ function intend({ world, api }: Targets): boolean {
       const act = { machine: machine.id, by, now: world.scheduler.clock.now(), deadlines: pool.deadlines };
       const intent = { ...act, kind, reason: by, outcome: 'cancelled' } as const;
       // At once, where the moment is what matters; else as it comes in.
-      if (seen !== undefined) void world.store.openIntent(intent);
+      if (seen !== undefined) await openNow(world, intent);
       else void api.ask((_, store) => store.openIntent(intent)).catch(() => undefined);
     },
   });
   return true;
 }
 
+async function openNow(world: RunWorld, intent: OpenIntentAct): Promise<void> {
+  await world.store.openIntent(intent);
+  await world.refresh();
+}
+
 /** A machine that a call under way is about to change. */
-function contested(world: RunWorld, word: string): MachineRow | undefined {
+function contested(world: RunWorld, word: string): SeenMachine | undefined {
   const calls = world.scheduler.underWay().filter(({ label }) => label.includes(word));
   if (calls.length === 0) return undefined;
   if (word === 'match') return aboutToBeLeased(world);
   const named = calls.flatMap(({ label }) => /machine=(\S+)/.exec(label)?.[1] ?? []);
   const batches = calls.flatMap(({ label }) => /batch=(\S+)/.exec(label)?.[1] ?? []);
   return world.random.pick(
-    world.tables.machines.where((each) => named.includes(each.id) || batches.includes(each.batch ?? '')),
+    world.look.machines().filter((each) => named.includes(each.id) || batches.includes(each.batch ?? '')),
   );
 }
 
 /** A ready machine of a pool that somebody is waiting for: the match under way will pair the two. */
-function aboutToBeLeased({ tables, random }: RunWorld): MachineRow | undefined {
-  const wanted = new Set(
-    tables.leases.where((each) => each.state === 'pending').flatMap((each) => each.pools),
-  );
-  return random.pick(tables.machines.where((each) => each.state === 'ready' && wanted.has(each.pool)));
+function aboutToBeLeased({ look, random }: RunWorld): SeenMachine | undefined {
+  const pending = look.leases().filter((each) => each.state === 'pending');
+  const wanted = new Set(pending.flatMap((each) => each.pools));
+  return random.pick(look.machines().filter((each) => each.state === 'ready' && wanted.has(each.pool)));
 }
 
 /** A pool is drained for a while, or wants its machines used up sooner. */

@@ -49,7 +49,7 @@ function notify(relay: Relay, hear: () => void): void {
 }
 
 function hasBells(world: RunWorld): boolean {
-  return world.tables.bells.all().length > 0;
+  return world.look.hasBells();
 }
 
 function nudge(relay: Relay): void {
