@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { readEnvironment } from '../src/config.ts';
-import { findPlaces } from '../src/embedded/places.ts';
+import { findPlaces, placeHints } from '../src/embedded/places.ts';
 import { startServers, type Servers } from '../src/embedded/servers.ts';
 import { migrate } from '../src/storage/migrate.ts';
 import type { Benchmark, BenchServers } from './benchmark.ts';
@@ -63,7 +63,7 @@ async function withServers<T>(work: (servers: BenchServers) => Promise<T>): Prom
   const servers = await startServers({
     databaseUrl: env['DATABASE_URL'] || undefined,
     redisUrl: env['REDIS_URL'] || undefined,
-    places: await findPlaces(placeHints(env)),
+    places: await findPlaces(placeHints(env, fileURLToPath(new URL('..', import.meta.url)))),
     persistent: false,
     onProgress: say,
     signal: stopped.signal,
@@ -80,18 +80,6 @@ async function withServers<T>(work: (servers: BenchServers) => Promise<T>): Prom
     await clear(servers, name).catch((error: unknown) => say(`could not tidy up: ${String(error)}`));
     await servers.stop();
   }
-}
-
-function placeHints(env: ReturnType<typeof readEnvironment>) {
-  return {
-    checkout: fileURLToPath(new URL('..', import.meta.url)),
-    uid: process.getuid?.() ?? 0,
-    home: env['HOME'],
-    stateHome: env['XDG_STATE_HOME'],
-    cacheHome: env['XDG_CACHE_HOME'],
-    stateDir: env['DROVER_STATE_DIR'],
-    cacheDir: env['DROVER_CACHE_DIR'],
-  };
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

@@ -17,6 +17,19 @@ export interface PlaceHints {
   cacheDir?: string | undefined;
 }
 
+/** What an environment decides, for those who start servers without a configuration. */
+export function placeHints(env: Readonly<Record<string, string | undefined>>, checkout: string): PlaceHints {
+  return {
+    checkout,
+    uid: process.getuid?.() ?? 0,
+    home: env['HOME'],
+    stateHome: env['XDG_STATE_HOME'],
+    cacheHome: env['XDG_CACHE_HOME'],
+    stateDir: env['DROVER_STATE_DIR'],
+    cacheDir: env['DROVER_CACHE_DIR'],
+  };
+}
+
 export interface Places {
   /** Git-ignored files of this checkout that people look at: `.drover/`. */
   checkoutDir: string;

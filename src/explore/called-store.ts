@@ -43,6 +43,7 @@ export function createCalledStore(world: RunWorld, process: Process): Store {
 /** Acts that change nothing. */
 const READS: ReadonlySet<string> = new Set([
   ...['pools', 'pool', 'viewPool', 'look', 'lookBatch', 'readLease', 'overdueMachines', 'unattended'],
+  ...['freezes', 'haltedSweeps'],
 ]);
 
 /** Whatever answers with what it has changed, and has changed nothing. */

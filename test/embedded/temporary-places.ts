@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { findPlaces, type Places } from '../../src/embedded/places.ts';
+import { findPlaces, placeHints, type Places } from '../../src/embedded/places.ts';
 
 export interface TemporaryPlaces {
   places: Places;
@@ -14,16 +14,7 @@ export interface TemporaryPlaces {
 export async function makeTemporaryPlaces(): Promise<TemporaryPlaces> {
   const base = await realpath(await mkdtemp(join(tmpdir(), 'drover-places-')));
   await chmod(base, 0o755);
-  const { env } = process;
-  const shared = await findPlaces({
-    checkout: base,
-    uid: process.getuid?.() ?? 0,
-    home: env['HOME'],
-    stateHome: env['XDG_STATE_HOME'],
-    cacheHome: env['XDG_CACHE_HOME'],
-    stateDir: env['DROVER_STATE_DIR'],
-    cacheDir: env['DROVER_CACHE_DIR'],
-  });
+  const shared = await findPlaces(placeHints(process.env, base));
   return {
     places: { ...shared, checkoutDir: join(base, '.drover'), dataDir: join(base, 'data') },
     base,

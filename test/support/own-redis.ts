@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DEFAULT_SEARCH_PATH } from '../../src/embedded/find-program.ts';
 import { findFreePort, LOOPBACK } from '../../src/embedded/free-port.ts';
-import { findPlaces } from '../../src/embedded/places.ts';
+import { findPlaces, placeHints } from '../../src/embedded/places.ts';
 import { findRedis, type RedisProgram } from '../../src/embedded/redis-program.ts';
 import { startServerProcess } from '../../src/embedded/server-process.ts';
 import { waitUntil } from '../../src/embedded/wait-until.ts';
@@ -80,12 +80,7 @@ export async function findRedisPort(): Promise<number> {
 
 /** The system's own, or the one that was fetched for the embedded run. */
 async function findProgram(): Promise<RedisProgram> {
-  const { env } = process;
-  const { cacheDir } = await findPlaces({
-    ...{ checkout: process.cwd(), uid: process.getuid?.() ?? 0, home: env['HOME'] },
-    ...{ stateHome: env['XDG_STATE_HOME'], cacheHome: env['XDG_CACHE_HOME'] },
-    ...{ stateDir: env['DROVER_STATE_DIR'], cacheDir: env['DROVER_CACHE_DIR'] },
-  });
+  const { cacheDir } = await findPlaces(placeHints(process.env, process.cwd()));
   const told = { onProgress: () => undefined, signal: undefined };
   return findRedis({ cacheDir, searchPath: DEFAULT_SEARCH_PATH, ...told });
 }

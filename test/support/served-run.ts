@@ -4,7 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
 import type { TestProject } from 'vitest/node';
-import { findPlaces } from '../../src/embedded/places.ts';
+import { findPlaces, placeHints } from '../../src/embedded/places.ts';
 import { startServers, type Servers } from '../../src/embedded/servers.ts';
 
 declare module 'vitest' {
@@ -22,7 +22,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const servers = await startServers({
     databaseUrl: process.env['DATABASE_URL'] || undefined,
     redisUrl: process.env['REDIS_URL'] || undefined,
-    places: await findPlaces(placeHints()),
+    places: await findPlaces(placeHints(process.env, checkout)),
     persistent: false,
     onProgress: (line) => process.stderr.write(`drover: ${line}\n`),
   });
@@ -37,19 +37,6 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const { databaseUrl, redisUrl, template } = run;
   project.provide('servedRun', { databaseUrl, redisUrl, template, prefix });
   return () => clear(run);
-}
-
-function placeHints() {
-  const { env } = process;
-  return {
-    checkout,
-    uid: process.getuid?.() ?? 0,
-    home: env['HOME'],
-    stateHome: env['XDG_STATE_HOME'],
-    cacheHome: env['XDG_CACHE_HOME'],
-    stateDir: env['DROVER_STATE_DIR'],
-    cacheDir: env['DROVER_CACHE_DIR'],
-  };
 }
 
 interface ServedRun extends Servers {

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Environment } from '../../config.ts';
-import { findPlaces } from '../../embedded/places.ts';
+import { findPlaces, placeHints } from '../../embedded/places.ts';
 import { openPostgresSession, type PostgresSession } from '../../embedded/postgres-session.ts';
 import { startPostgres } from '../../embedded/postgres.ts';
 import { openRunFolder } from '../../embedded/run-folder.ts';
@@ -15,6 +15,7 @@ export interface ExplorePostgres {
   stop(): Promise<void>;
 }
 
+const CHECKOUT = fileURLToPath(new URL('../../..', import.meta.url));
 const TEMPLATE = 'explore_template';
 
 /** Starts the server; leaves nothing running where that fails. Rejects with a SetupError that says what to do. */
@@ -23,7 +24,7 @@ export async function startExplorePostgres(options: {
   say(line: string): void;
   signal: AbortSignal;
 }): Promise<ExplorePostgres> {
-  const places = await findPlaces(placeHints(options.env));
+  const places = await findPlaces(placeHints(options.env, CHECKOUT));
   const folder = await openRunFolder(places, { persistent: false });
   const undo: (() => Promise<unknown>)[] = [() => folder.close()];
   const stop = async (): Promise<void> => {
@@ -43,18 +44,6 @@ export async function startExplorePostgres(options: {
     await stop();
     throw error;
   }
-}
-
-function placeHints(env: Environment) {
-  return {
-    checkout: fileURLToPath(new URL('../../..', import.meta.url)),
-    uid: process.getuid?.() ?? 0,
-    home: env['HOME'],
-    stateHome: env['XDG_STATE_HOME'],
-    cacheHome: env['XDG_CACHE_HOME'],
-    stateDir: env['DROVER_STATE_DIR'],
-    cacheDir: env['DROVER_CACHE_DIR'],
-  };
 }
 
 function createDatabases(
