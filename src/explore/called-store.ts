@@ -23,6 +23,7 @@ export function createCalledStore(world: RunWorld, process: Process): Store {
     });
   const pools = called('pools', () => store.pools());
   const freezes = called('freezes', () => store.freezes());
+  const leftOvers = called('leftOvers', () => store.leftOvers());
   const halted = called('haltedSweeps', () => store.haltedSweeps());
   return {
     ...machineActs(store, called),
@@ -32,6 +33,7 @@ export function createCalledStore(world: RunWorld, process: Process): Store {
     applyPools: called('applyPools', store.applyPools),
     pools: () => pools(undefined),
     haltedSweeps: () => halted(undefined),
+    leftOvers: () => leftOvers(undefined),
     freezes: () => freezes(undefined),
     setFreeze: called('setFreeze', store.setFreeze),
     pool: called('pool', store.pool),
@@ -43,7 +45,7 @@ export function createCalledStore(world: RunWorld, process: Process): Store {
 /** Acts that change nothing. */
 const READS: ReadonlySet<string> = new Set([
   ...['pools', 'pool', 'viewPool', 'look', 'lookBatch', 'readLease', 'overdueMachines', 'unattended'],
-  ...['freezes', 'haltedSweeps'],
+  ...['freezes', 'haltedSweeps', 'leftOvers'],
 ]);
 
 /** Whatever answers with what it has changed, and has changed nothing. */
@@ -104,6 +106,7 @@ function reconcileActs(store: Store, called: Called) {
     unattended: called('unattended', store.unattended),
     ringAgain: called('ringAgain', store.ringAgain),
     sweep: called('sweep', store.sweep),
+    leftOverRefused: called('leftOverRefused', store.leftOverRefused),
     confirmSweep: called('confirmSweep', store.confirmSweep),
     purge: called('purge', store.purge),
   };

@@ -29,6 +29,7 @@ export function unrest(world: RunWorld): string[] {
       .filter((each) => each.instance !== null && !alive.includes(each.instance))
       .map((each) => `machine ${each.id} has lost its instance`),
     ...alive.filter((id) => !owned.has(id)).map((id) => `instance ${id} has no machine`),
+    ...[...world.far.leftOvers.keys()].map((id) => `disk ${id} has no instance`),
   ];
 }
 
@@ -37,6 +38,10 @@ const LEASED: ReadonlySet<LeaseState> = new Set<LeaseState>(['pending', 'active'
 
 function aliveIds(world: RunWorld): string[] {
   return [...world.far.instances.values()].filter((each) => each.state !== 'gone').map((each) => each.id);
+}
+
+function ownerless({ far }: RunWorld): { id: string; instance: null }[] {
+  return [...far.leftOvers.keys()].map((id) => ({ id, instance: null }));
 }
 
 /** The records that only the run as a whole can write: its promises, and what there was after quiet. */
@@ -55,7 +60,7 @@ export function closingEntries(world: RunWorld, epochMs: number): HistoryEntry[]
     {
       type: 'end',
       at: scheduler.nowMs(),
-      cloud: { instances: aliveIds(world), disks: [], networkCards: [], addresses: [] },
+      cloud: { instances: aliveIds(world), disks: ownerless(world), networkCards: [], addresses: [] },
       machines: look
         .machines()
         .filter((each) => each.state !== 'deleted')

@@ -28,6 +28,7 @@ export const FAULTS = [
   'silentGuest',
   'vanished',
   'stray',
+  'leftOver',
   'laggingListing',
   // People
   'operatorIntent',

@@ -124,6 +124,7 @@ const OF_A_CALL: readonly Fault[] = [
   'slowLaunch',
   'resetFailed',
   'silentGuest',
+  'leftOver',
 ];
 
 function rateOf(random: Randomness, fault: Fault): number {

@@ -4,6 +4,8 @@ export interface SweepCounts {
   machines: number;
   /** Instances that nobody owns, to be condemned now. */
   condemns: number;
+  /** Left-over disks, network cards and addresses, to be condemned now. */
+  leftOvers: number;
   /** Machines whose instance counts as gone, to be ended now. */
   ends: number;
   /** Machines whose instance was known to the last sweep and is not listed, to be ended now or later; nobody had them deleted. */
@@ -72,7 +74,7 @@ export function judgeSweep(found: SweepFinding): SweepJudgement {
   if (!isTooMuch(counts)) return { verdict: 'go', why: 'within the bounds', record, event };
   const { confirmed } = last;
   if (confirmed !== null && found.now <= confirmed.until && amountOf(counts) <= confirmed.count) {
-    const count = confirmed.count - counts.condemns - counts.ends;
+    const count = confirmed.count - counts.condemns - counts.leftOvers - counts.ends;
     const why = `confirmed by ${confirmed.by}`;
     return { verdict: 'go', why, record: { ...record, confirmed: { ...confirmed, count } }, event };
   }
@@ -90,17 +92,17 @@ export function confirmHalt(
   return { ...record, confirmed: { count: act.count, until, by: act.by } };
 }
 
-/** How many instances and machines a sweep would end, now and once what it misses counts as gone. */
+/** How many instances, left-overs and machines a sweep would end, now and once what it misses counts as gone. */
 export function amountOf(counts: SweepCounts): number {
-  return counts.condemns + Math.max(counts.ends, counts.vanished);
+  return counts.condemns + counts.leftOvers + Math.max(counts.ends, counts.vanished);
 }
 
 function isStale(last: SweepRecord, { listedAt, staleAfterMs }: SweepFinding): boolean {
   return listedAt.getTime() - last.listedAt.getTime() > staleAfterMs;
 }
 
-function isTooMuch({ machines, condemns, ends, vanished }: SweepCounts): boolean {
-  return [condemns + ends, vanished].some((count) => count > FEW && count > SHARE * machines);
+function isTooMuch({ machines, condemns, leftOvers, ends, vanished }: SweepCounts): boolean {
+  return [condemns + leftOvers + ends, vanished].some((count) => count > FEW && count > SHARE * machines);
 }
 
 /** A halt outlasts it: whoever looks for one finds it until a sweep has judged anew. */
@@ -115,7 +117,8 @@ function report({ last, listedAt }: SweepFinding): SweepJudgement {
 
 function halt({ counts, now }: SweepFinding, last: SweepRecord): SweepJudgement {
   const why =
-    `would condemn ${counts.condemns} instances and end ${counts.ends} machines, and misses ${counts.vanished}, ` +
+    `would condemn ${counts.condemns} instances and ${counts.leftOvers} left-overs and end ${counts.ends} machines, ` +
+    `and misses ${counts.vanished}, ` +
     `of a pool of ${counts.machines}`;
   const isWorse = last.halt === null || amountOf(counts) > amountOf(last.halt.counts);
   const record = { ...last, halt: { since: last.halt?.since ?? now, why, counts } };

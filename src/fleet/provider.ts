@@ -82,13 +82,17 @@ export interface InventoryItem {
   batch: string | null;
 }
 
+/** A resource that no instance has. Whatever the cloud itself takes away with an instance is never one. */
+export interface LeftOver {
+  kind: 'disk' | 'network-card' | 'address';
+  /** The cloud's id. */
+  id: string;
+}
+
 /** Everything of this installation at one placement. Only ever a whole listing: a page that fails fails it all. */
 export interface Inventory {
   instances: readonly InventoryItem[];
-  /** Left-over resources without an instance, by the cloud's id. */
-  disks: readonly string[];
-  networkCards: readonly string[];
-  addresses: readonly string[];
+  leftOvers: readonly LeftOver[];
 }
 
 export interface Capabilities {
@@ -118,6 +122,12 @@ export interface Provider {
   /** Looks at calls already sent, all of one lane, in as few calls as can be; answers in their order. */
   poll(calls: readonly BatchCall[], signal: AbortSignal): Promise<Look[]>;
   inventory(placement: Placement, signal: AbortSignal): Promise<Inventory>;
+  /**
+   * Deletes what an inventory of this placement has listed as left over; one that is gone already is no error. The
+   * cloud refuses it for what an instance has, and never gives its id to anything else: sent twice, or late, it is
+   * harmless.
+   */
+  deleteLeftOver(placement: Placement, leftOver: LeftOver, signal: AbortSignal): Promise<void>;
   /** How many more machines the account may have there; Infinity where the cloud names no limit. */
   quota(placement: Placement, signal: AbortSignal): Promise<number>;
   /** Lets go of connections; safe to call twice. */

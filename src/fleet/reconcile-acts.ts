@@ -1,6 +1,6 @@
 import type { Halt, SweepCounts, SweepVerdict } from './brakes.ts';
 import type { Step } from './lifecycle.ts';
-import type { InventoryItem, Placement } from './provider.ts';
+import type { InventoryItem, LeftOver, Placement } from './provider.ts';
 import type { Act, Answer, Machine } from './store.ts';
 
 /** A job that should exist for a machine's owed step, or for a batch. */
@@ -46,9 +46,14 @@ export interface ReconcileActs {
   ringAgain(act: { ring: Ring; now: Date }): Promise<boolean>;
   /**
    * Compares a whole listing with the instances known at a placement. An instance nobody owns is condemned by being
-   * given a machine of its own that is born with a retire: its deletion then goes the way of all others.
+   * given a machine of its own that is born with a retire: its deletion then goes the way of all others. A left-over
+   * is condemned likewise, at its second sighting, and answered to whoever swept: to be deleted there and then.
    */
   sweep(act: SweepAct): Promise<SweepResult>;
+  /** Writes down, for people, why a left-over could not be deleted; its next try is set already. */
+  leftOverRefused(act: LeftOverRefusedAct): Promise<void>;
+  /** Left-overs that are condemned and still there, the oldest first, at most `LEFT_OVERS_SHOWN`. */
+  leftOvers(): Promise<readonly CondemnedLeftOver[]>;
   /** Placements whose last sweep halted. */
   haltedSweeps(): Promise<readonly HaltedSweep[]>;
   /**
@@ -63,6 +68,7 @@ export interface ReconcileActs {
 export interface SweepAct {
   placement: Placement;
   items: readonly InventoryItem[];
+  leftOvers: readonly LeftOver[];
   /** When the listing began: rows younger than this are left alone. */
   listedAt: Date;
   now: Date;
@@ -71,6 +77,31 @@ export interface SweepAct {
   /** Where the last sweep is older than this, the database may be a restored one: this sweep only reports. */
   staleAfterMs: number;
   by: string;
+}
+
+export const LEFT_OVERS_A_SWEEP = 50;
+/** How long after its first answer a left-over is answered again, and the longest that it ever takes. */
+export const LEFT_OVER_PAUSE_MS = { first: 30_000, most: 3_600_000 };
+
+export const LEFT_OVERS_SHOWN = 100;
+
+export interface CondemnedLeftOver extends LeftOver {
+  pool: string;
+  placement: string;
+  since: Date;
+  /** How often its deletion was asked for. */
+  tries: number;
+  /** When it is asked for again. */
+  nextAt: Date | null;
+  /** Why the last one failed, for people; null where none has. */
+  failure: string | null;
+}
+
+export interface LeftOverRefusedAct {
+  placement: Placement;
+  id: string;
+  /** For people. */
+  why: string;
 }
 
 export interface HaltedSweep extends Halt {
@@ -91,6 +122,11 @@ export interface SweepResult {
   sighted: number;
   /** Instances condemned now. */
   condemned: readonly string[];
+  /**
+   * Condemned left-overs whose time has come, at most `LEFT_OVERS_A_SWEEP`; none while deletions are frozen. Each is
+   * answered again, after a pause that doubles with each answer, for as long as it is listed.
+   */
+  leftOvers: readonly LeftOver[];
   /** Machines whose instance is gone: their lease is lost, their intent a retire. */
   lost: readonly string[];
   /** Unless it is `go`, nothing was condemned and nothing was lost, whatever was found. */

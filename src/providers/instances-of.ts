@@ -1,5 +1,5 @@
 import { FleetError } from '../fleet/errors.ts';
-import type { BatchCall } from '../fleet/provider.ts';
+import type { BatchCall, LeftOver, Placement } from '../fleet/provider.ts';
 
 /**
  * The instances that a call names, each once; none for a launch. Throws FleetError `invalid` where a member has no
@@ -15,6 +15,15 @@ export function instancesOf(call: BatchCall): readonly string[] {
 
 function invalid(call: BatchCall, what: string): FleetError {
   return new FleetError(`The ${call.verb} of batch ${call.batch} ${what}; it is not sent.`, {
+    code: 'invalid',
+    remedy: 'give-up',
+  });
+}
+
+/** For a cloud of which nothing, or nothing of this kind, is ever left over: it lists none. */
+export async function refuseLeftOver(placement: Placement, { kind, id }: LeftOver): Promise<never> {
+  const at = `${placement.pool}/${placement.name}`;
+  throw new FleetError(`No ${kind} is ever left over at ${at}, so ${id} is not deleted.`, {
     code: 'invalid',
     remedy: 'give-up',
   });

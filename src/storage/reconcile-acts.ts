@@ -1,6 +1,7 @@
 import type { Step } from '../fleet/lifecycle.ts';
 import type { ReconcileActs, Ring } from '../fleet/reconcile-acts.ts';
 import type { Database, Row } from './database.ts';
+import { condemnedLeftOvers, leftOverRefused } from './left-overs.ts';
 import { createRecover } from './recover.ts';
 import { machineColumns, toMachine } from './rows.ts';
 import { createSweep } from './sweep.ts';
@@ -16,6 +17,8 @@ export function createReconcileActs(database: Database): ReconcileActs {
     },
     ringAgain: (act) => ringAgain(database, act),
     sweep: createSweep(database),
+    leftOverRefused: (act) => leftOverRefused(database, act),
+    leftOvers: () => condemnedLeftOvers(database),
     haltedSweeps: () => haltedSweeps(database),
     confirmSweep: (act) => database.transaction((sql) => confirmSweep(sql, act)),
     purge: (act) => purge(database, act),

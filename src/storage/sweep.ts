@@ -2,6 +2,7 @@ import { judgeSweep } from '../fleet/brakes.ts';
 import type { ReconcileActs, SweepAct, SweepResult } from '../fleet/reconcile-acts.ts';
 import { condemn } from './condemn.ts';
 import type { Database, Sql } from './database.ts';
+import { condemnLeftOvers, sightLeftOvers } from './left-overs.ts';
 import { openIntent } from './open-intent.ts';
 import { keepRecord, lockRecord } from './sweep-record.ts';
 
@@ -29,20 +30,22 @@ async function condemnStrays(
   // Its row is locked from here on: two sweeps of one placement would each count what is left to the other.
   const last = await lockRecord(sql, act.placement);
   const sighted = await sql.query(SIGHT, [items, ...place, act.now, act.by]);
+  const leftOvers = await sightLeftOvers(sql, act, settledBefore(act));
   const strays = await sql.query(STRAYS, [items, ...place, settledBefore(act)]);
   const instances = strays.map((row) => row['id'] as string);
   const since = [act.listedAt, last?.listedAt ?? null, settledBefore(act)];
   const [absent = {}] = await sql.query(ABSENT, [items, ...place, ...since]);
   const { machines, ends, vanished } = absent as Record<'machines' | 'ends' | 'vanished', number>;
-  const counts = { machines, condemns: instances.length, ends, vanished };
+  const counts = { machines, condemns: instances.length, leftOvers, ends, vanished };
   const judgement = judgeSweep({ ...act, counts, last });
   await keepRecord(sql, { judgement, counts, act });
   const { verdict, why } = judgement;
   const told = { sighted: sighted.length, verdict, why, counts };
-  if (verdict !== 'go') return { ...told, condemned: [], over: [] };
+  if (verdict !== 'go') return { ...told, condemned: [], leftOvers: [], over: [] };
   const reason = 'seen in the cloud, owned by nobody';
   const condemned = await condemn(sql, { instances, reason, now: act.now, by: act.by });
-  return { ...told, condemned, over: absent['over'] as string[] };
+  const due = await condemnLeftOvers(sql, act, settledBefore(act));
+  return { ...told, condemned, leftOvers: due, over: absent['over'] as string[] };
 }
 
 async function loseMissing(

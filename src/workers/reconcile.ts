@@ -1,8 +1,8 @@
 import { matchPool } from '../fleet/leasing.ts';
 import type { Pool } from '../fleet/pool.ts';
 import type { Outcome, Ports, ReconcileJob, Worker } from '../fleet/ports.ts';
-import type { Placement } from '../fleet/provider.ts';
-import { type Ring, ringKey, type SweepResult } from '../fleet/reconcile-acts.ts';
+import { type Ring, ringKey } from '../fleet/reconcile-acts.ts';
+import { sweepPool } from './sweep.ts';
 
 /** How much one round does of each kind, or at once; what is left over is the next round's. */
 const LIMIT = 500;
@@ -24,7 +24,7 @@ export const reconcile: Worker<ReconcileJob> = async (ports, job, signal) => {
     () => ringOwed(ports),
     () => matchAll(ports, pools),
     ...(job.round % sweepEvery === 0
-      ? pools.map((pool) => () => sweepPool(ports, pool, { pools, signal }))
+      ? pools.map((pool) => () => sweepPool(pool, { ports, pools, by: BY, signal }))
       : []),
     ...(job.round % PURGE_EVERY_ROUNDS === 0 ? [() => purge(ports)] : []),
   ];
@@ -116,48 +116,6 @@ function ids(queue: string, stem: string, ring: number): { queue: string; id: st
 
 async function matchAll(ports: Ports, pools: readonly Pool[]): Promise<void> {
   for (const pool of pools) await matchPool(ports, { pool, by: BY });
-}
-
-/** The cloud is listed first, the database looked at second. */
-async function sweepPool(
-  ports: Ports,
-  pool: Pool,
-  { pools, signal }: { pools: readonly Pool[]; signal: AbortSignal },
-): Promise<void> {
-  for (const placement of [...pool.placements, ...(pool.retiredPlacements ?? [])]) {
-    const listedAt = ports.clock.now();
-    const { instances } = await ports.provider(placement).inventory(placement, signal);
-    const now = ports.clock.now();
-    const { sweepGraceMs: graceMs, sweepMs } = ports.settings;
-    const act = { placement, items: instances, listedAt, now, graceMs, by: BY };
-    const swept = await ports.store.sweep({ ...act, staleAfterMs: SWEEPS_MISSED * sweepMs });
-    tell(ports, placement, swept);
-    if (swept.lost.length > 0) await serveAgain(ports, pools);
-  }
-}
-
-/** After this many sweeps that should have been, the database may be an older one than the clouds are used to. */
-const SWEEPS_MISSED = 10;
-
-/** A halt is told at each sweep: an alarm that rang once is soon overlooked. */
-function tell(ports: Ports, placement: Placement, swept: SweepResult): void {
-  const { sighted, condemned, lost, verdict, why, counts } = swept;
-  const place = { pool: placement.pool, placement: placement.name, ...counts };
-  if (verdict === 'halt') {
-    const message =
-      'a sweep has halted and ends nothing: see whether the cloud lists what it should, then mend that or run drover confirm-sweep';
-    ports.log.error({ ...place, why }, message);
-  } else if (verdict === 'report' && counts.condemns + counts.ends > 0) {
-    ports.log.warn({ ...place, why }, 'a sweep found a difference and only reports it');
-  } else if (condemned.length + lost.length > 0) {
-    ports.log.warn({ ...place, sighted, condemned, lost }, 'a sweep found a difference');
-  }
-}
-
-/** Whoever lost a machine may have asked for another, of whichever pool can serve the request. */
-async function serveAgain(ports: Ports, pools: readonly Pool[]): Promise<void> {
-  await matchAll(ports, pools);
-  for (const pool of pools) await ports.jobs.scale(pool.name);
 }
 
 async function purge(ports: Ports): Promise<void> {

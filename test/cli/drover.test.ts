@@ -126,7 +126,16 @@ test('a halted sweep is told of with the pools, with the command by which an ope
   const ids = ['a', 'b', 'c', 'd', 'e', 'f'];
   const items = ids.map((instance) => ({ instance, state: 'running', address: null, batch: null }) as const);
   const now = new Date();
-  const act = { placement, items, listedAt: now, now, graceMs: 0, staleAfterMs: 60_000, by: 'a test' };
+  const act = {
+    placement,
+    items,
+    leftOvers: [],
+    listedAt: now,
+    now,
+    graceMs: 0,
+    staleAfterMs: 60_000,
+    by: 'a test',
+  };
   await fleet.store.sweep(act);
   await fleet.store.sweep(act);
   const { out } = await drover('pools');

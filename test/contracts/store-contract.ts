@@ -12,6 +12,7 @@ import { racesContract } from './store/races.ts';
 import { recoveryContract } from './store/recovery.ts';
 import { retriesContract } from './store/retries.ts';
 import { stepsContract } from './store/steps.ts';
+import { leftOversContract } from './store/left-overs.ts';
 import { sweepBrakesContract } from './store/sweep-brakes.ts';
 import { sweepContract } from './store/sweep.ts';
 
@@ -46,6 +47,7 @@ const CONTRACTS = [
   recoveryContract,
   sweepContract,
   sweepBrakesContract,
+  leftOversContract,
   retriesContract,
   freezeContract,
   bellsContract,

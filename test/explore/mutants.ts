@@ -169,6 +169,13 @@ export const MUTANTS: readonly Mutant[] = [
     }),
   },
   {
+    name: 'a sweep that overlooks left-over disks',
+    breaks: ['run', 'I7'],
+    mutate: ({ store }) => ({
+      store: { ...store, sweep: (act) => store.sweep({ ...act, leftOvers: [] }) },
+    }),
+  },
+  {
     name: 'a look that is recorded under whatever token its batch has',
     breaks: ['I9'],
     mutate: ({ store, tables }) => ({
@@ -182,8 +189,8 @@ export const MUTANTS: readonly Mutant[] = [
 ];
 
 const NOTHING_SWEPT: SweepResult = {
-  ...{ sighted: 0, condemned: [], lost: [], verdict: 'go', why: '' },
-  counts: { machines: 0, condemns: 0, ends: 0, vanished: 0 },
+  ...{ sighted: 0, condemned: [], leftOvers: [], lost: [], verdict: 'go', why: '' },
+  counts: { machines: 0, condemns: 0, leftOvers: 0, ends: 0, vanished: 0 },
 };
 
 /** Has members that were given up wait for the batch's outcome again, whatever has become of them since. */

@@ -10,7 +10,7 @@ import {
 const MINUTE = 60_000;
 const at = (minutes: number): Date => new Date(Date.UTC(2026, 0, 1) + minutes * MINUTE);
 const counts = (change: Partial<SweepCounts> = {}): SweepCounts => ({
-  ...{ machines: 100, condemns: 0, ends: 0, vanished: 0 },
+  ...{ machines: 100, condemns: 0, leftOvers: 0, ends: 0, vanished: 0 },
   ...change,
 });
 const SWEPT: SweepRecord = { listedAt: at(0), halt: null, confirmed: null };
@@ -31,6 +31,11 @@ describe('a sweep', () => {
     ['ends a fifth of its pool', counts({ ends: 20, vanished: 20 }), 'go'],
     ['ends more than a fifth', counts({ ends: 21, vanished: 21 }), 'halt'],
     ['condemns more than a fifth', counts({ condemns: 21 }), 'halt'],
+    [
+      'condemns instances and left-overs of more than a fifth',
+      counts({ condemns: 11, leftOvers: 10 }),
+      'halt',
+    ],
     ['condemns and ends more than a fifth together', counts({ condemns: 11, ends: 10 }), 'halt'],
     ['misses more than a fifth of what was there before', counts({ vanished: 21 }), 'halt'],
     ['ends five of a pool of five', counts({ machines: 5, ends: 5 }), 'go'],

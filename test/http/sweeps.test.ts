@@ -19,7 +19,16 @@ async function sweep(second: number) {
     (_, index) => ({ instance: `i-${index}`, state: 'running', address: null, batch: null }) as const,
   );
   const now = new Date(Date.UTC(2026, 0, 1) + second * 1000);
-  const act = { placement, items, listedAt: now, now, graceMs: 0, staleAfterMs: 60_000, by: 'a test' };
+  const act = {
+    placement,
+    items,
+    leftOvers: [],
+    listedAt: now,
+    now,
+    graceMs: 0,
+    staleAfterMs: 60_000,
+    by: 'a test',
+  };
   return fleet.store.sweep(act);
 }
 

@@ -20,7 +20,16 @@ async function sweepAt(seconds: number, strays: number) {
       ({ instance: `${fleet.pool.name}-${index}`, state: 'running', address: null, batch: null }) as const,
   );
   const now = fleet.at(seconds);
-  const act = { placement, items, listedAt: now, now, graceMs: 1000, staleAfterMs: 600_000, by: 'reconcile' };
+  const act = {
+    placement,
+    items,
+    leftOvers: [],
+    listedAt: now,
+    now,
+    graceMs: 1000,
+    staleAfterMs: 600_000,
+    by: 'reconcile',
+  };
   return fleet.store.sweep(act);
 }
 

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { createMemoryStore } from '../../src/explore/memory-store.ts';
+import { FleetError } from '../../src/fleet/errors.ts';
 import type { Log, Ports } from '../../src/fleet/ports.ts';
-import type { InventoryItem, Provider } from '../../src/fleet/provider.ts';
+import type { InventoryItem, LeftOver, Provider } from '../../src/fleet/provider.ts';
 import { reconcile } from '../../src/workers/reconcile.ts';
 import { createDriver, type Driver } from '../contracts/store/driver.ts';
 import { memoryUnderTest } from '../contracts/store/memory-under-test.ts';
 
 const SWEEP_MS = 60_000;
-const NOTHING_ELSE = { disks: [], networkCards: [], addresses: [] };
 
 interface Told {
   level: keyof Log;
@@ -15,7 +15,11 @@ interface Told {
 }
 
 /** One round that sweeps, a minute after the last; answers what it told. */
-async function goRound(on: Driver, instances: readonly InventoryItem[]): Promise<Told[]> {
+async function goRound(
+  on: Driver,
+  instances: readonly InventoryItem[],
+  given: { leftOvers?: readonly LeftOver[]; deleteLeftOver?: (leftOver: LeftOver) => Promise<void> } = {},
+): Promise<Told[]> {
   on.pass(SWEEP_MS);
   const told: Told[] = [];
   const tell = (level: keyof Log) => (fields: Record<string, unknown>) => void told.push({ level, fields });
@@ -25,7 +29,10 @@ async function goRound(on: Driver, instances: readonly InventoryItem[]): Promise
     jobs: { nudge: () => undefined, live: async () => new Set() } as Partial<Ports['jobs']> as Ports['jobs'],
     log: { info: tell('info'), warn: tell('warn'), error: tell('error') },
     provider: () =>
-      ({ inventory: async () => ({ ...NOTHING_ELSE, instances }) }) as Partial<Provider> as Provider,
+      ({
+        inventory: async () => ({ instances, leftOvers: given.leftOvers ?? [] }),
+        deleteLeftOver: async (_placement, leftOver) => given.deleteLeftOver?.(leftOver),
+      }) as Partial<Provider> as Provider,
     witness: async () => undefined,
     settings: { ...{ reconcileMs: SWEEP_MS, sweepMs: SWEEP_MS }, sweepGraceMs: 1 } as Ports['settings'],
   };
@@ -66,4 +73,60 @@ test('a round that sweeps for the first time in ten sweeps only warns of what it
   expect(await goRound(on, strays(1))).toMatchObject([{ level: 'warn', fields: { condemns: 1 } }]);
   expect(await on.living()).toEqual([]);
   expect(await goRound(on, strays(1))).toMatchObject([{ level: 'warn', fields: { condemned: ['i-0'] } }]);
+});
+
+/** Two disks that the next round is to delete. */
+async function leftOver(on: Driver): Promise<LeftOver[]> {
+  const leftOvers: LeftOver[] = ['vol-1', 'vol-2'].map((id) => ({ kind: 'disk', id }));
+  await goRound(on, [], { leftOvers });
+  return leftOvers;
+}
+
+test('a round deletes what is left over, and one that is refused holds up no other', async () => {
+  const on = await emptyFleet();
+  const leftOvers = await leftOver(on);
+  const asked: string[] = [];
+  const told = await goRound(on, [], {
+    leftOvers,
+    async deleteLeftOver({ id }) {
+      asked.push(id);
+      if (id === 'vol-1') throw new FleetError('VolumeInUse', { code: 'wrong-state', remedy: 'retry' });
+    },
+  });
+  expect(asked).toEqual(['vol-1', 'vol-2']);
+  expect(told.map(({ fields }) => fields['id'])).toEqual(asked);
+  const seen = await on.store.leftOvers();
+  expect(seen).toMatchObject([
+    { id: 'vol-1', failure: 'VolumeInUse' },
+    { id: 'vol-2', failure: null },
+  ]);
+});
+
+test('a round leaves a cloud alone that is tired of deleting', async () => {
+  const on = await emptyFleet();
+  const leftOvers = await leftOver(on);
+  const asked: string[] = [];
+  await goRound(on, [], {
+    leftOvers,
+    async deleteLeftOver({ id }) {
+      asked.push(id);
+      throw new FleetError('RequestLimitExceeded', { code: 'throttled', remedy: 'retry-later' });
+    },
+  });
+  expect(asked).toEqual(['vol-1']);
+});
+
+test('a round whose sweep halts or is frozen deletes nothing that is left over', async () => {
+  const on = await emptyFleet();
+  const asked: string[] = [];
+  const deleteLeftOver = async ({ id }: LeftOver): Promise<void> => void asked.push(id);
+  const leftOvers = await leftOver(on);
+  const frozen = { verbs: ['delete'] as const, by: 'ada', now: on.now() };
+  await on.store.setFreeze({ ...frozen, frozen: true });
+  await goRound(on, strays(6), { leftOvers, deleteLeftOver });
+  await on.store.setFreeze({ ...frozen, frozen: false });
+  await goRound(on, strays(6), { leftOvers, deleteLeftOver });
+  expect(asked).toEqual([]);
+  await goRound(on, [], { leftOvers, deleteLeftOver });
+  expect(asked).toEqual(['vol-1', 'vol-2']);
 });

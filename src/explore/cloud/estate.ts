@@ -1,4 +1,4 @@
-import type { BatchCall, InventoryItem, Placement, Verb } from '../../fleet/provider.ts';
+import type { BatchCall, InventoryItem, LeftOver, Placement, Verb } from '../../fleet/provider.ts';
 import type { EffectEntry } from '../history.ts';
 import type { CloudWorld } from './cloud-world.ts';
 
@@ -14,6 +14,12 @@ export interface Instance {
   answersAtMs: number | null;
   /** Deleting it is refused until then. */
   protectedUntilMs: number;
+}
+
+/** A disk that stayed behind when its instance went. */
+export interface Disk extends LeftOver {
+  placement: Placement;
+  bornAtMs: number;
 }
 
 /** The launch of an instance that nobody has asked for. */
@@ -38,6 +44,8 @@ export interface Operation {
 export interface Estate {
   instances: Map<string, Instance>;
   operations: Map<string, Operation>;
+  /** By id. */
+  leftOvers: Map<string, Disk>;
   /** Makes what a launch asks for: some at once, the rest a little later. */
   launch(call: BatchCall, request: { id: string; count: number; laterCount: number }): Operation;
   /** Begins the change of every member; it becomes true a little later. */
@@ -49,10 +57,13 @@ export interface Estate {
 }
 
 export function createEstate(world: CloudWorld): Estate {
-  const estate: State = { world, instances: new Map(), operations: new Map(), made: 0 };
+  const estate: State = {
+    ...{ world, instances: new Map(), operations: new Map(), leftOvers: new Map(), made: 0 },
+  };
   return {
     instances: estate.instances,
     operations: estate.operations,
+    leftOvers: estate.leftOvers,
     launch(call, request) {
       const operation = begin(estate, call);
       operation.settled = request.laterCount === 0;
@@ -86,6 +97,7 @@ interface State {
   world: CloudWorld;
   instances: Map<string, Instance>;
   operations: Map<string, Operation>;
+  leftOvers: Map<string, Disk>;
   made: number;
 }
 
@@ -145,6 +157,10 @@ function vanish(estate: State, instance: Instance, told: Told): void {
   instance.goneAtMs = estate.world.scheduler.nowMs();
   instance.answersAtMs = null;
   tell(estate, { instance: instance.id, ...told });
+  if (!estate.world.isFaulty('leftOver')) return;
+  const id = `vol-${instance.id}`;
+  const { placement, goneAtMs: bornAtMs } = instance;
+  estate.leftOvers.set(id, { kind: 'disk', id, placement, bornAtMs });
 }
 
 /** One member's change. What is being deleted is beyond any other. */

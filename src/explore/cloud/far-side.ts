@@ -1,5 +1,13 @@
 import { FleetError, type FleetErrorDetails } from '../../fleet/errors.ts';
-import type { BatchCall, Inventory, InventoryItem, Look, Placement, Progress } from '../../fleet/provider.ts';
+import type {
+  BatchCall,
+  Inventory,
+  InventoryItem,
+  LeftOver,
+  Look,
+  Placement,
+  Progress,
+} from '../../fleet/provider.ts';
 import { CALL_FAULTS, type CallFault } from '../faults.ts';
 import type { CallEntry } from '../history.ts';
 import type { CloudWorld } from './cloud-world.ts';
@@ -10,12 +18,15 @@ export type Reply<T> = { answer: T } | { error: FleetError };
 
 export interface FarSide {
   instances: ReadonlyMap<string, Instance>;
+  /** By id. */
+  leftOvers: ReadonlyMap<string, LeftOver>;
   evict(instance: Instance): void;
   stray(placement: Placement): void;
   /** A mutating request has arrived. */
   receive(call: BatchCall): Reply<Look>;
   poll(calls: readonly BatchCall[]): Reply<Look[]>;
   list(placement: Placement): Reply<Inventory>;
+  deleteLeftOver(id: string): Reply<undefined>;
   /** True where a guest answers at this address. */
   answers(address: string): boolean;
 }
@@ -29,13 +40,14 @@ export function createFarSide(world: CloudWorld): FarSide {
     inDoubt: new Set(),
     refused: new Set(),
   };
-  const { instances } = far.estate;
+  const { instances, leftOvers } = far.estate;
   return {
-    instances,
+    ...{ instances, leftOvers },
     ...{ evict: far.estate.evict, stray: far.estate.stray },
     receive: (call) => receive(far, call),
     poll: (calls) => poll(far, calls),
     list: (placement) => list(far, placement),
+    deleteLeftOver: (id) => deleteLeftOver(far, id),
     answers(address) {
       const nowMs = world.scheduler.nowMs();
       const guests = [...instances.values()].filter((each) => each.address === address);
@@ -226,15 +238,31 @@ function list(far: Far, placement: Placement): Reply<Inventory> {
   const { plan, random, scheduler } = far.world;
   const asOfMs = scheduler.nowMs() - random.between(0, plan.lagMs);
   log(far, { verb: 'read', operation: 'list', instances: [] });
-  const here = [...far.estate.instances.values()].filter(
-    (each) => each.placement.pool === placement.pool && each.placement.name === placement.name,
-  );
+  const isHere = (each: { placement: Placement }): boolean =>
+    each.placement.pool === placement.pool && each.placement.name === placement.name;
+  const here = [...far.estate.instances.values()].filter(isHere);
   const lags = here.some(
     (each) => each.bornAtMs > asOfMs || (each.goneAtMs !== null && each.goneAtMs > asOfMs),
   );
   if (lags) far.world.count('laggingListing');
   const instances = here.flatMap((each) => listed(far, each, asOfMs) ?? []);
-  return { answer: { instances, disks: [], networkCards: [], addresses: [] } };
+  const disks = [...far.estate.leftOvers.values()].filter((each) => isHere(each) && each.bornAtMs <= asOfMs);
+  return { answer: { instances, leftOvers: disks.map(({ kind, id }) => ({ kind, id })) } };
+}
+
+const REMOVAL_FAULTS = ['throttled', 'refused', 'unavailable', 'lostReply'] as const;
+
+function deleteLeftOver(far: Far, id: string): Reply<undefined> {
+  const fault = REMOVAL_FAULTS.find((each) => far.world.isFaulty(each));
+  const named = { verb: 'other' as const, operation: 'deleteLeftOver', instances: [] };
+  if (fault === undefined || fault === 'lostReply') far.estate.leftOvers.delete(id);
+  if (fault === undefined) {
+    log(far, named);
+    return { answer: undefined };
+  }
+  const { status, ...details } = FAILURES[fault];
+  log(far, { ...named, status, code: status === 0 ? null : details.code, fault });
+  return { error: new FleetError(`deleteLeftOver ${id}: ${fault}`, details) };
 }
 
 function listed(far: Far, each: Instance, asOfMs: number): InventoryItem | undefined {

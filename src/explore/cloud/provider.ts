@@ -29,6 +29,8 @@ export function createExploredProvider(world: CloudWorld, far: FarSide, process:
         : ask(`polls ${calls.map((call) => call.batch).join(' ')}`, signal, () => far.poll(calls)),
     inventory: (placement: Placement, signal) =>
       ask(`lists ${placement.name}`, signal, () => far.list(placement)),
+    deleteLeftOver: (_placement, { id }, signal) =>
+      ask(`deletes ${id}`, signal, () => far.deleteLeftOver(id)),
     quota: () => Promise.resolve(Infinity),
     close: () => Promise.resolve(),
   };

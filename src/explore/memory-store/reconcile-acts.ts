@@ -8,6 +8,7 @@ import {
 } from '../../fleet/reconcile-acts.ts';
 import { ring as ringBell } from './bells.ts';
 import { byOrder, isFree, isPast, latestOf } from './due.ts';
+import { condemnedLeftOvers, leftOverRefused } from './left-overs.ts';
 import { atomic, type Memory } from './memory.ts';
 import { recover } from './recover.ts';
 import { type BatchRow, type MachineRow, placementKey } from './rows.ts';
@@ -27,6 +28,8 @@ export function createReconcileActs(memory: Memory): ReconcileActs {
     unattended: atomic(memory, unattended),
     ringAgain: atomic(memory, ringAgain),
     sweep: atomic(memory, sweep),
+    leftOverRefused: atomic(memory, leftOverRefused),
+    leftOvers: () => Promise.resolve(condemnedLeftOvers(tables)),
     haltedSweeps: () => {
       const halted = tables.sweeps
         .all()

@@ -1,7 +1,7 @@
 import type { Freeze, SweepRecord } from '../../fleet/brakes.ts';
 import type { IntentKind, LeaseState, Step } from '../../fleet/lifecycle.ts';
 import type { Pool } from '../../fleet/pool.ts';
-import type { Placement } from '../../fleet/provider.ts';
+import type { LeftOver, Placement } from '../../fleet/provider.ts';
 import type { Batch, Machine } from '../../fleet/store.ts';
 
 /** Rows are never changed in place: a write puts a new row. */
@@ -112,6 +112,20 @@ export interface SweepRow extends SweepRecord {
   id: string;
   pool: string;
   name: string;
+}
+
+/** What a listing leaves over. */
+export interface LeftOverRow {
+  /** Pool, placement and the cloud's id. */
+  id: string;
+  pool: string;
+  placement: string;
+  leftOver: LeftOver;
+  sightedAt: Date;
+  condemnedAt: Date | null;
+  tries: number;
+  nextAt: Date | null;
+  failure: string | null;
 }
 
 /** There where its verb is frozen. */

@@ -3,6 +3,7 @@ import type { InventoryItem } from '../../fleet/provider.ts';
 import type { SweepAct, SweepResult } from '../../fleet/reconcile-acts.ts';
 import { condemn } from './condemn.ts';
 import { after } from './due.ts';
+import { condemnLeftOvers, sightLeftOvers } from './left-overs.ts';
 import type { Memory } from './memory.ts';
 import { openIntent } from './open-intent.ts';
 import { type InstanceRow, placementKey } from './rows.ts';
@@ -16,13 +17,15 @@ export function sweep(memory: Memory, act: SweepAct): SweepResult {
   // Counted from when the listing began: one that took long to arrive tells no more than it did then.
   const settleBefore = after(act.listedAt, -act.graceMs);
   const listed = new Map(act.items.map((item) => [item.instance, item]));
+  const leftOvers = sightLeftOvers(tables, act, settleBefore);
   const instances = straysOf(tables, act, { listed, settleBefore });
   const absent = absentOf(tables, act, { listed, settleBefore });
-  const { verdict, why, counts } = judge(tables, act, { condemns: instances.length, absent });
+  const { verdict, why, counts } = judge(tables, act, { condemns: instances.length, leftOvers, absent });
   const told = { sighted, verdict, why, counts };
   const isHeld = verdict !== 'go';
   const reason = 'seen in the cloud, owned by nobody';
   const condemned = isHeld ? [] : condemn(memory, { instances, reason, now, by });
+  const due = isHeld ? [] : condemnLeftOvers(tables, act, settleBefore);
   for (const row of here(tables, act)) {
     const item = listed.get(row.id);
     if (row.missingSince !== null && item !== undefined && item.state !== 'gone') {
@@ -32,13 +35,13 @@ export function sweep(memory: Memory, act: SweepAct): SweepResult {
   const lost = miss(tables, act, { absent, isHeld }).filter(
     (machine) => openIntent(memory, { ...LOST, machine, by, now }).granted,
   );
-  return { ...told, condemned, lost };
+  return { ...told, condemned, leftOvers: due, lost };
 }
 
 function judge(
   tables: Tables,
   act: SweepAct,
-  { condemns, absent }: { condemns: number; absent: readonly Absent[] },
+  { condemns, leftOvers, absent }: { condemns: number; leftOvers: number; absent: readonly Absent[] },
 ): { verdict: SweepVerdict; why: string; counts: SweepCounts } {
   const { pool, name } = act.placement;
   const id = placementKey(act.placement);
@@ -48,7 +51,7 @@ function judge(
     row.missingSince !== null || (last !== undefined && row.sightedAt < last.listedAt);
   const counts = {
     machines: tables.machines.where((each) => each.pool === pool && each.state !== 'deleted').length,
-    condemns,
+    ...{ condemns, leftOvers },
     ends: ours.filter((each) => each.gone !== undefined).length,
     vanished: ours.filter(isKnown).length,
   };

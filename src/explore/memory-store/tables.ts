@@ -10,6 +10,7 @@ import type {
   InstanceRow,
   IntentRow,
   LeaseRow,
+  LeftOverRow,
   MachineRow,
   MemberRow,
   PlacementRow,
@@ -28,6 +29,7 @@ export interface Tables {
   members: Table<MemberRow>;
   instances: Table<InstanceRow>;
   sweeps: Table<SweepRow>;
+  leftOvers: Table<LeftOverRow>;
   freezes: Table<FreezeRow>;
   bells: Table<BellRow>;
   /** A number that goes up. */
@@ -53,6 +55,7 @@ export function createTables(options: { clock: Clock; fenced: boolean }): Tables
     members: createTable<MemberRow>(journal),
     bells: createTable<BellRow>(journal),
     sweeps: createTable<SweepRow>(journal),
+    leftOvers: createTable<LeftOverRow>(journal),
     freezes: createTable<FreezeRow>(journal),
     machines: createTable<MachineRow>(journal, (before, row) => {
       // Generated from state and intent, as the database does.

@@ -21,6 +21,11 @@ interface Exchanges {
     input: Sdk.DescribeReplaceRootVolumeTasksCommandInput;
     output: Sdk.DescribeReplaceRootVolumeTasksCommandOutput;
   };
+  DeleteVolume: { input: Sdk.DeleteVolumeCommandInput; output: Sdk.DeleteVolumeCommandOutput };
+  DeleteNetworkInterface: {
+    input: Sdk.DeleteNetworkInterfaceCommandInput;
+    output: Sdk.DeleteNetworkInterfaceCommandOutput;
+  };
   DescribeInstances: { input: Sdk.DescribeInstancesCommandInput; output: Sdk.DescribeInstancesCommandOutput };
   DescribeVolumes: { input: Sdk.DescribeVolumesCommandInput; output: Sdk.DescribeVolumesCommandOutput };
   DescribeNetworkInterfaces: {
@@ -135,6 +140,10 @@ function createSenders(sdk: typeof Sdk): Senders {
       client.send(new sdk.CreateReplaceRootVolumeTaskCommand(input), { abortSignal }),
     DescribeReplaceRootVolumeTasks: (client, input, abortSignal) =>
       client.send(new sdk.DescribeReplaceRootVolumeTasksCommand(input), { abortSignal }),
+    DeleteVolume: (client, input, abortSignal) =>
+      client.send(new sdk.DeleteVolumeCommand(input), { abortSignal }),
+    DeleteNetworkInterface: (client, input, abortSignal) =>
+      client.send(new sdk.DeleteNetworkInterfaceCommand(input), { abortSignal }),
     DescribeInstances: (client, input, abortSignal) =>
       client.send(new sdk.DescribeInstancesCommand(input), { abortSignal }),
     DescribeVolumes: (client, input, abortSignal) =>
@@ -146,14 +155,24 @@ function createSenders(sdk: typeof Sdk): Senders {
 
 type AnyInput = Exchanges[Action]['input'];
 
+/** Those without a list: what they act on is a required field. */
+const NAMES_ITS_OWN: ReadonlySet<Action> = new Set<Action>([
+  'RunInstances',
+  'CreateReplaceRootVolumeTask',
+  'DeleteVolume',
+  'DeleteNetworkInterface',
+]);
+
 /** The last fence before the wire: where a list of instances or filters is empty, EC2 takes it for "all". */
 function guardAgainstAll(action: Action, input: AnyInput): void {
   const lists: unknown[] = [];
   if ('InstanceIds' in input) lists.push(input.InstanceIds);
   if ('Filters' in input) lists.push(input.Filters);
   if ('ReplaceRootVolumeTaskIds' in input) lists.push(input.ReplaceRootVolumeTaskIds);
-  const namesItsOwn = action === 'RunInstances' || action === 'CreateReplaceRootVolumeTask';
-  if (namesItsOwn || (lists.length > 0 && lists.every((list) => Array.isArray(list) && list.length > 0)))
+  if (
+    NAMES_ITS_OWN.has(action) ||
+    (lists.length > 0 && lists.every((list) => Array.isArray(list) && list.length > 0))
+  )
     return;
   throw new FleetError(`${action} without any instance is never sent.`, {
     code: 'invalid',

@@ -17,7 +17,7 @@ export interface Asking {
 /** The most values that all filters of one call may have together. */
 const FILTER_VALUES = 200;
 const IDS_PER_CALL = 1000;
-const PAGE = 1000;
+export const PAGE = 1000;
 /** More pages than any account fills; a next-page token that never ends must not keep us for ever. */
 const MOST_PAGES = 1000;
 const TASKS_PER_CALL = 50;
@@ -69,39 +69,6 @@ export interface Owner {
 /** Everything of this owner, instances lately deleted included; whole or not at all. */
 export function describeTagged(asking: Asking, owner: Owner): Promise<Sighting[]> {
   return pageInstances(asking, { Filters: tagFilters(owner) }, (instance) => isOf(owner, instance.Tags));
-}
-
-/** Volumes and network interfaces of this owner that no instance has. */
-export async function describeLeftOvers(
-  asking: Asking,
-  owner: Owner,
-  madeBefore: Date,
-): Promise<{ disks: string[]; networkCards: string[] }> {
-  const Filters = [...tagFilters(owner), { Name: 'status', Values: ['available'] }];
-  const volumes = await pages(async (NextToken) => {
-    const page = await asking.sender.send(
-      'DescribeVolumes',
-      { Filters, MaxResults: PAGE, NextToken },
-      asking,
-    );
-    return { items: needed(page.Volumes, 'DescribeVolumes', 'volumeSet'), next: page.NextToken };
-  });
-  const cards = await pages(async (NextToken) => {
-    const action = 'DescribeNetworkInterfaces';
-    const page = await asking.sender.send(action, { Filters, MaxResults: PAGE, NextToken }, asking);
-    return { items: needed(page.NetworkInterfaces, action, 'networkInterfaceSet'), next: page.NextToken };
-  });
-  return {
-    // A new volume is available for a moment before it is attached: that one is not left over.
-    disks: volumes
-      .filter(
-        ({ Tags, CreateTime }) => isOf(owner, Tags) && CreateTime !== undefined && CreateTime < madeBefore,
-      )
-      .map(({ VolumeId }) => needed(VolumeId, 'DescribeVolumes', 'volumeId')),
-    networkCards: cards
-      .filter(({ TagSet }) => isOf(owner, TagSet))
-      .map((card) => needed(card.NetworkInterfaceId, 'DescribeNetworkInterfaces', 'networkInterfaceId')),
-  };
 }
 
 /** The states of these root volume tasks, by task; `instances` are the ones that they belong to. */
@@ -166,7 +133,7 @@ async function pageInstances(
     .map((instance) => needed(toSighting(instance), 'DescribeInstances', 'instanceId'));
 }
 
-async function pages<Item>(
+export async function pages<Item>(
   read: (token: string | undefined) => Promise<{ items: readonly Item[]; next: string | undefined }>,
 ): Promise<Item[]> {
   const items: Item[] = [];
@@ -181,17 +148,17 @@ async function pages<Item>(
 }
 
 /** Where a field is missing the document was not EC2's: an empty listing would say that everything is gone. */
-function needed<Value>(value: Value | undefined, action: string, field: string): Value {
+export function needed<Value>(value: Value | undefined, action: string, field: string): Value {
   if (value !== undefined) return value;
   throw unreadable({ action, mutating: false }, `${field} is missing`);
 }
 
-function tagFilters(owner: Owner): Filter[] {
+export function tagFilters(owner: Owner): Filter[] {
   return tagsOf(owner).map(([key, value]) => ({ Name: `tag:${key}`, Values: [literally(value)] }));
 }
 
 /** Compared once more on our side: what a filter lets pass too much, a sweep would delete. */
-function isOf(owner: Owner, tags: readonly Tag[] | undefined): boolean {
+export function isOf(owner: Owner, tags: readonly Tag[] | undefined): boolean {
   const found = new Map(tags?.map((tag) => [tag.Key, tag.Value]));
   return tagsOf(owner).every(([key, value]) => found.get(key) === value);
 }

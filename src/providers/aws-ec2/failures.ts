@@ -44,11 +44,18 @@ const QUOTA = [
 const NOT_FOUND = [
   'InvalidInstanceID.Malformed',
   'InvalidInstanceID.NotFound',
+  'InvalidNetworkInterfaceID.NotFound',
   'InvalidReplaceRootVolumeTaskID.NotFound',
   'InvalidReplaceRootVolumeTaskId.NotFound',
   'InvalidVolume.NotFound',
 ];
-const WRONG_STATE = ['IncorrectInstanceState', 'IncorrectState', 'InvalidState'];
+const WRONG_STATE = [
+  'IncorrectInstanceState',
+  'IncorrectState',
+  'InvalidNetworkInterface.InUse',
+  'InvalidState',
+  'VolumeInUse',
+];
 /** Refusals of single instances: protected ones, one-time spot instances that were to be stopped. */
 const REFUSED_INSTANCE = ['OperationNotPermitted', 'UnsupportedOperation'];
 const MISMATCH = ['IdempotentParameterMismatch'];

@@ -14,18 +14,13 @@ import { act, actWants, lookAtAct } from './act.ts';
 import { createSender } from './client.ts';
 import type { AwsCredentials } from './client.ts';
 import type { Ec2, Seen, Wanted } from './cloud.ts';
-import {
-  describeInstances,
-  describeLaunches,
-  describeLeftOvers,
-  describeTagged,
-  describeTasks,
-} from './describe.ts';
+import { describeInstances, describeLaunches, describeTagged, describeTasks } from './describe.ts';
 import type { Asking } from './describe.ts';
 import { launch, launchWants, lookAtLaunch } from './launch.ts';
 import { awsOptionsSchema, awsPlacementSchema, siteOf, specOf } from './placement.ts';
 import type { AwsOptions } from './placement.ts';
 import { createRates } from './rates.ts';
+import { deleteLeftOver, describeLeftOvers } from './left-overs.ts';
 import { lookAtReset, reset, resetWants } from './reset.ts';
 import { toInventoryItem } from './translate.ts';
 
@@ -85,9 +80,10 @@ export function createAwsEc2Provider(deps: AwsEc2Deps): Provider {
       const leftOvers = await describeLeftOvers(asking, owner, madeBefore);
       const spec = specOf(placement);
       const instances = sightings.map((sighting) => toInventoryItem(sighting, spec));
-      // The addresses given to instances are EC2's own and go with them; none is ever left over.
-      return { instances, ...leftOvers, addresses: [] };
+      return { instances, leftOvers };
     },
+    deleteLeftOver: (placement, leftOver, signal) =>
+      deleteLeftOver({ sender, site: siteOf(placement), signal }, placement, leftOver),
     // EC2 counts vCPUs per family and tells them through another service: a launch finds out.
     quota: () => Promise.resolve(Infinity),
     close: () => sender.close(),

@@ -15,6 +15,8 @@ const REQUESTS: Readonly<Record<string, Rate>> = {
   RunInstances: { max: 5, refillPerSecond: 2 },
   StartInstances: { max: 5, refillPerSecond: 2 },
   TerminateInstances: { max: 100, refillPerSecond: 5 },
+  DeleteVolume: { max: 100, refillPerSecond: 5 },
+  DeleteNetworkInterface: { max: 100, refillPerSecond: 5 },
 };
 /** The same for the instances that a call launches, starts, stops or deletes; both buckets must have enough. */
 const INSTANCES: Readonly<Record<string, Rate>> = {

@@ -1,7 +1,7 @@
 import { Value } from 'typebox/value';
 import { FleetError } from '../../fleet/errors.ts';
 import type { BatchCall, Capabilities, Inventory, Look, Placement, Provider } from '../../fleet/provider.ts';
-import { instancesOf } from '../instances-of.ts';
+import { instancesOf, refuseLeftOver } from '../instances-of.ts';
 import type { ProviderDeps, ProviderModule } from '../provider-module.ts';
 import { actRuns, sendAct, toActHandle } from './act.ts';
 import type { ActHandle } from './act.ts';
@@ -82,6 +82,7 @@ export function createAzureScaleSetProvider(deps: ProviderDeps): Provider {
       const { set, at } = reach(placement);
       return takeInventory(at, set, signal);
     },
+    deleteLeftOver: refuseLeftOver,
     async quota(placement, signal) {
       const { set, at } = reach(placement);
       return readQuota(at, { set, sizes }, signal);
@@ -128,10 +129,8 @@ async function takeInventory(
       address: addresses.get(number) ?? null,
       batch: null,
     })),
-    // Those of a uniform set are parts of its instances and go with them.
-    disks: [],
-    networkCards: [],
-    addresses: [],
+    // Disks, network cards and addresses of a uniform set are parts of its instances and go with them.
+    leftOvers: [],
   };
 }
 

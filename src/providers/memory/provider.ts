@@ -14,7 +14,7 @@ import type {
   Verb,
 } from '../../fleet/provider.ts';
 import { VERBS } from '../../fleet/provider.ts';
-import { instancesOf } from '../instances-of.ts';
+import { instancesOf, refuseLeftOver } from '../instances-of.ts';
 import type { ProviderModule } from '../provider-module.ts';
 import { createMemoryCloud } from './cloud.ts';
 import type { Change, Execution, MemoryCloud, MemoryInstance } from './cloud.ts';
@@ -76,8 +76,9 @@ export function createMemoryProvider(deps: MemoryDeps): MemoryProvider {
         address: addressOf(far, instance),
         batch: instance.batch,
       }));
-      return { instances, disks: [], networkCards: [], addresses: [] };
+      return { instances, leftOvers: [] };
     },
+    deleteLeftOver: refuseLeftOver,
     quota: (placement) => Promise.resolve(roomAt(far, placement)),
     close: () => Promise.resolve(),
   };

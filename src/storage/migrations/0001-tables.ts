@@ -187,6 +187,19 @@ export const TABLES = [
     check ((halted_at is null) = (halt_why is null) and (halted_at is null) = (halt_counts is null)),
     check ((confirmed_count is null) = (confirmed_until is null) and (confirmed_count is null) = (confirmed_by is null))
   )`,
+  `create table left_over (
+    pool text not null,
+    placement text not null,
+    id text not null,
+    kind text not null check (kind in ('disk', 'network-card', 'address')),
+    sighted_at timestamptz not null,
+    condemned_at timestamptz,
+    tries integer not null default 0,
+    next_at timestamptz,
+    failure text,
+    primary key (pool, placement, id),
+    check (condemned_at is not null or (tries = 0 and next_at is null and failure is null))
+  )`,
   `create table frozen (
     verb text primary key check (verb in ('launch', 'delete')),
     frozen_at timestamptz,

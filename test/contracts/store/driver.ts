@@ -75,7 +75,15 @@ export function createDriver(under: StoreUnderTest) {
     /** One sweep by a listing that has just been made; of this test's placement unless said otherwise. */
     swept: (items: readonly InventoryItem[], given: Partial<SweepAct> & Pick<SweepAct, 'graceMs'>) =>
       store.sweep({
-        ...{ placement, items, listedAt: now(), now: now(), staleAfterMs: STALE_MS, by: 'sweep' },
+        ...{
+          placement,
+          items,
+          leftOvers: [],
+          listedAt: now(),
+          now: now(),
+          staleAfterMs: STALE_MS,
+          by: 'sweep',
+        },
         ...given,
       }),
     /** Owners of this test's alone: what others hold does not count in their turn. */

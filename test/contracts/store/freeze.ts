@@ -31,6 +31,18 @@ export function freezeContract(given: Given): void {
       expect(await close(on, launch.batch)).toMatchObject({ state: 'closed' });
     });
 
+    it('of deletions answers no left-over to be deleted, until it is over', async () => {
+      const on = given();
+      await on.apply();
+      const leftOvers = [{ kind: 'disk', id: `vol-${on.newId()}` }] as const;
+      const sweep = () => on.swept([], { leftOvers, graceMs: 0 });
+      await sweep();
+      await set(on, ['delete'], true);
+      expect(await sweep()).toMatchObject({ verdict: 'go', leftOvers: [] });
+      await set(on, ['delete'], false);
+      expect((await sweep()).leftOvers).toEqual(leftOvers);
+    });
+
     it('leaves a batch that was closed before to be answered for', async () => {
       const on = given();
       const { machine, batch } = await opened(on, 'launch');

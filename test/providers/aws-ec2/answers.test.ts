@@ -177,7 +177,7 @@ describe('an EC2 that knows less than the real one', () => {
     });
     const inventory = await provider.inventory(PLACEMENT, deadlineSignal());
     expect(inventory.instances.map((item) => item.instance)).toEqual(['i-1']);
-    expect(inventory.disks).toEqual(['vol-1']);
+    expect(inventory.leftOvers).toEqual([{ kind: 'disk', id: 'vol-1' }]);
   });
 
   it('and pages for ever is given up', async () => {

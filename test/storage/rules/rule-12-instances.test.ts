@@ -129,7 +129,7 @@ function sweepAt(seconds: number, instance: string, batch: string | null = null)
   const now = fleet.at(seconds);
   return fleet.store.sweep({
     placement,
-    items,
+    ...{ items, leftOvers: [] },
     listedAt: now,
     now,
     graceMs: 60_000,

@@ -21,7 +21,7 @@ test('rule 4: a listing that shows a machine running does not end its reset', as
   ];
   const listing = {
     placement,
-    items,
+    ...{ items, leftOvers: [] },
     listedAt: fleet.at(1),
     now: fleet.at(2),
     graceMs: 0,
