@@ -74,7 +74,7 @@ function poolLines(pools: readonly Pool[]): string[] {
       pool.draining ? 'draining' : '',
     ]),
   );
-  return [...lines, ...pools.flatMap(haltLines)];
+  return [...lines, ...pools.flatMap(haltLines), ...pools.flatMap(leftOverLines)];
 }
 
 function haltLines({ name, haltedSweeps }: Pool): string[] {
@@ -82,6 +82,13 @@ function haltLines({ name, haltedSweeps }: Pool): string[] {
     ({ placement, since, why, count }) =>
       `The sweep of ${name}/${placement} has halted since ${since}: it ${why}. Where that is right: drover confirm-sweep ${name} ${placement} --count ${count}`,
   );
+}
+
+function leftOverLines({ name, leftOvers }: Pool): string[] {
+  return leftOvers.map(({ placement, kind, id, since, tries, failure }) => {
+    const why = failure === null ? '' : `, the last time in vain: ${failure}`;
+    return `Since ${since} ${kind} ${id} of ${name}/${placement} is being deleted, which no instance has. Asked for ${tries} times${why}`;
+  });
 }
 
 function machinesThere(pool: Pool): number {

@@ -77,12 +77,27 @@ export interface Pool {
   leases: Record<string, number>;
   /** Sweeps that found more than they end unasked. */
   haltedSweeps: HaltedSweep[];
+  /** What no instance has any more and is being deleted. */
+  leftOvers: LeftOver[];
 }
 
 export interface Freeze {
   verb: 'launch' | 'delete';
   since: string;
   by: string;
+}
+
+export interface LeftOver {
+  placement: string;
+  kind: 'disk' | 'network-card' | 'address';
+  /** The cloud's id. */
+  id: string;
+  since: string;
+  /** How often its deletion was asked for. */
+  tries: number;
+  nextAt: string | null;
+  /** Why the last try failed. */
+  failure: string | null;
 }
 
 export interface HaltedSweep {

@@ -37,6 +37,11 @@ export function renderPools(pools) {
       ...pool.haltedSweeps.map(({ placement, why }) =>
         make('p', {}, [`The sweep of ${placement} has halted: it ${why}.`]),
       ),
+      ...pool.leftOvers.map(({ kind, id, failure }) =>
+        make('p', {}, [
+          `${kind} ${id} is left over and being deleted${failure === null ? '.' : `: ${failure}`}`,
+        ]),
+      ),
       renderBar(counts, Math.max(pool.max, total)),
       make('ul', { className: 'legend' }, counts.map(renderCount)),
     ]);

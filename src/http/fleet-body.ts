@@ -2,7 +2,7 @@ import { Type, type Static } from 'typebox';
 import { amountOf } from '../fleet/brakes.ts';
 import { INTENT_KINDS, LEASE_STATES, MACHINE_STATES, STEPS } from '../fleet/lifecycle.ts';
 import type { Pool } from '../fleet/pool.ts';
-import type { HaltedSweep } from '../fleet/reconcile-acts.ts';
+import type { CondemnedLeftOver, HaltedSweep } from '../fleet/reconcile-acts.ts';
 import type { Machine } from '../fleet/store.ts';
 import { Instant, OrNull, toInstant } from './lease-body.ts';
 import type { PoolCounts, TimelineEntry } from '../fleet/views.ts';
@@ -36,12 +36,32 @@ export const PoolBody = Type.Object({
     }),
     { description: 'Sweeps that found too much to end it unasked: an operator confirms them.' },
   ),
+  leftOvers: Type.Array(
+    Type.Object({
+      placement: Type.String(),
+      kind: Type.Enum(['disk', 'network-card', 'address']),
+      id: Type.String({ description: "The cloud's id." }),
+      since: Instant(),
+      tries: Type.Integer({ description: 'How often its deletion was asked for.' }),
+      nextAt: OrNull(Instant()),
+      failure: OrNull(Type.String({ description: 'Why the last try failed.' })),
+    }),
+    { description: 'What no instance has any more and is being deleted.' },
+  ),
 });
 
 /** A pool as it goes over the wire. What a placement consists of stays inside: it may hold start-up data of guests. */
 export function toPoolBody(
   pool: Pool,
-  { counts, halted }: { counts: PoolCounts | undefined; halted: readonly HaltedSweep[] },
+  {
+    counts,
+    halted,
+    leftOvers,
+  }: {
+    counts: PoolCounts | undefined;
+    halted: readonly HaltedSweep[];
+    leftOvers: readonly CondemnedLeftOver[];
+  },
 ): Static<typeof PoolBody> {
   const { tags, idleTimeoutMs, placements, probe: _probe, deadlines: _deadlines, ...rest } = pool;
   return {
@@ -55,6 +75,12 @@ export function toPoolBody(
       .filter((each) => each.pool === pool.name)
       .map(({ placement, since, why, counts: found }) => {
         return { placement, since: since.toISOString(), why, count: amountOf(found) };
+      }),
+    leftOvers: leftOvers
+      .filter((each) => each.pool === pool.name)
+      .map(({ placement, kind, id, since, tries, nextAt, failure }) => {
+        const times = { since: since.toISOString(), nextAt: toInstant(nextAt) };
+        return { placement, kind, id, ...times, tries, failure };
       }),
   };
 }

@@ -21,7 +21,7 @@ import { isId, nextCursor, PageQuery, toPage } from './page.ts';
 import type { FleetCounts, Views } from '../fleet/views.ts';
 
 export interface FleetRouteDeps {
-  store: Pick<Store, 'pools' | 'pool' | 'look' | 'haltedSweeps'>;
+  store: Pick<Store, 'pools' | 'pool' | 'look' | 'haltedSweeps' | 'leftOvers'>;
   views: Views;
   clock: Clock;
   version: string;
@@ -57,8 +57,12 @@ function addPools(app: App, { store, views }: FleetRouteDeps): void {
 
 /** What else a pool's body tells, read once for all pools. */
 async function readPoolBodies({ store, views }: Pick<FleetRouteDeps, 'store' | 'views'>) {
-  const [counts, halted] = await Promise.all([views.countByState(), store.haltedSweeps()]);
-  return (pool: Pool) => toPoolBody(pool, { counts: countsFor(counts, pool.name), halted });
+  const [counts, halted, leftOvers] = await Promise.all([
+    views.countByState(),
+    store.haltedSweeps(),
+    store.leftOvers(),
+  ]);
+  return (pool: Pool) => toPoolBody(pool, { counts: countsFor(counts, pool.name), halted, leftOvers });
 }
 
 function countsFor(counts: FleetCounts, pool: string): FleetCounts['pools'][number] | undefined {

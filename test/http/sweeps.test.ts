@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { LeftOver } from '../../src/fleet/provider.ts';
 import { aPool, startFleet, type Fleet, type Who } from './fleet-server.ts';
 
 const guests = aPool();
@@ -12,7 +13,7 @@ afterAll(() => fleet.close());
 const CONFIRM = 'POST /v1/pools/guests/placements/here/confirm-sweep';
 
 /** A sweep by a listing of six strays, a second after the last one. */
-async function sweep(second: number) {
+async function sweep(second: number, leftOvers: readonly LeftOver[] = []) {
   const [placement = { pool: '', name: '', provider: '', spec: null }] = guests.placements;
   const items = Array.from(
     { length: 6 },
@@ -22,7 +23,7 @@ async function sweep(second: number) {
   const act = {
     placement,
     items,
-    leftOvers: [],
+    leftOvers,
     listedAt: now,
     now,
     graceMs: 0,
@@ -39,7 +40,7 @@ test('a halted sweep is shown with its pool, and goes on once an operator has co
   await sweep(0);
   expect(await halted()).toEqual([]);
   await sweep(1);
-  const why = 'would condemn 6 instances and end 0 machines, and misses 0, of a pool of 0';
+  const why = 'would condemn 6 instances and 0 left-overs and end 0 machines, and misses 0, of a pool of 0';
   expect(await halted()).toMatchObject([{ placement: 'here', why, count: 6 }]);
   const { body } = await fleet.send('ann', 'GET /v1/status');
   expect(body.pools[0].haltedSweeps).toHaveLength(1);
@@ -48,6 +49,20 @@ test('a halted sweep is shown with its pool, and goes on once an operator has co
   expect([await by('ann', 6), await by('operator', 5), await by('operator', 6)]).toEqual([403, 409, 200]);
   expect(await sweep(2)).toMatchObject({ verdict: 'go' });
   expect(await halted()).toEqual([]);
+});
+
+test('what is left over is shown with its pool while it is being deleted', async () => {
+  const disk = { kind: 'disk', id: 'vol-1' } as const;
+  const shown = async () => (await fleet.send('ann', 'GET /v1/pools/guests')).body.leftOvers;
+  expect(await shown()).toEqual([]);
+  expect((await sweep(11, [disk])).leftOvers).toEqual([disk]);
+  const [placement = { pool: '', name: '', provider: '', spec: null }] = guests.placements;
+  await fleet.store.leftOverRefused({ placement, id: 'vol-1', why: 'VolumeInUse' });
+  const [since, nextAt] = ['2026-01-01T00:00:11.000Z', '2026-01-01T00:00:41.000Z'];
+  const told = { placement: 'here', since, tries: 1, nextAt, failure: 'VolumeInUse' };
+  expect(await shown()).toEqual([{ ...disk, ...told }]);
+  await sweep(12);
+  expect(await shown()).toEqual([]);
 });
 
 test('a sweep of a pool that does not exist is nobody to confirm', async () => {

@@ -17,7 +17,7 @@ import type {
   PoolRow,
   SweepRow,
 } from './rows.ts';
-import { createJournal, createTable, type Table } from './table.ts';
+import { createJournal, createTable, type Journal, type Table } from './table.ts';
 
 export interface Tables {
   pools: Table<PoolRow>;
@@ -49,14 +49,8 @@ export function createTables(options: { clock: Clock; fenced: boolean }): Tables
   const history: HistoryEntry[] = [];
   let counted = 0;
   const tables: Tables = {
-    pools: createTable<PoolRow>(journal),
-    placements: createTable<PlacementRow>(journal),
+    ...createPlainTables(journal),
     intents: createTable<IntentRow>(journal, (_before, row) => fences.intent(row)),
-    members: createTable<MemberRow>(journal),
-    bells: createTable<BellRow>(journal),
-    sweeps: createTable<SweepRow>(journal),
-    leftOvers: createTable<LeftOverRow>(journal),
-    freezes: createTable<FreezeRow>(journal),
     machines: createTable<MachineRow>(journal, (before, row) => {
       // Generated from state and intent, as the database does.
       row.owed = row.intentKind === null ? null : (OWED[row.state][row.intentKind] ?? null);
@@ -90,4 +84,17 @@ export function createTables(options: { clock: Clock; fenced: boolean }): Tables
   const fences = createFences(tables, options.fenced);
   const log = createChangeLog(history, options.clock);
   return tables;
+}
+
+/** Those that have neither fences nor a log. */
+function createPlainTables(journal: Journal) {
+  return {
+    pools: createTable<PoolRow>(journal),
+    placements: createTable<PlacementRow>(journal),
+    members: createTable<MemberRow>(journal),
+    bells: createTable<BellRow>(journal),
+    sweeps: createTable<SweepRow>(journal),
+    leftOvers: createTable<LeftOverRow>(journal),
+    freezes: createTable<FreezeRow>(journal),
+  };
 }

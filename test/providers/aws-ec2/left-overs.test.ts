@@ -61,11 +61,9 @@ const remove = (leftOver: LeftOver): Promise<void> =>
   provider.deleteLeftOver(ec2.placement, leftOver, deadlineSignal());
 
 it('is listed once its instance is gone, to whoever owns it, and deleted', async () => {
-  for (const owner of ['ours', 'theirs']) {
-    const id = await launchKeeping(owner);
-    if (owner === 'ours') expect(await listed()).toEqual([]);
-    ec2.emulator.evict(id, 'vanish');
-  }
+  const instances = [await launchKeeping('ours'), await launchKeeping('theirs')];
+  expect(await listed()).toEqual([]);
+  for (const id of instances) ec2.emulator.evict(id, 'vanish');
   const leftOvers = await listed();
   expect(leftOvers.map(({ kind }) => kind).toSorted()).toEqual(['disk', 'network-card']);
   for (const leftOver of leftOvers) await remove(leftOver);
