@@ -7,7 +7,7 @@ import { collect, toInteger, toSeconds } from './option-values.ts';
 import { fields, print, table } from './print.ts';
 import { createRunHost } from './run-host.ts';
 
-/** Adds `lease run | request | list | show | heartbeat | complete | cancel`. */
+/** Adds `lease run | request | list | show | heartbeat | lost | complete | cancel`. */
 export function addLeaseCommands(program: Command, context: CliContext): void {
   const lease = program.command('lease').description('request, use and end leases on machines');
   lease.enablePositionalOptions();
@@ -159,6 +159,11 @@ function addActs(lease: Command, context: CliContext): void {
   add('cancel', 'withdraw a lease').action(async (id: string, { json }: { json?: boolean }) => {
     print(context, { value: await (await connect(context)).cancel(id), json, lines: fields });
   });
+  add('lost', 'tell that the cloud takes its machine away').action(
+    async (id: string, { json }: { json?: boolean }) => {
+      print(context, { value: await (await connect(context)).lose(id), json, lines: fields });
+    },
+  );
   add('complete', 'end a lease')
     .option('--failed', 'its work failed')
     .action(async (id: string, { json, failed }: { json?: boolean; failed?: boolean }) => {

@@ -44,6 +44,8 @@ export interface Client {
   /** Keeps an active lease. `lease_ended` (409) and `no_such_lease` (404) mean that its machine is yours no longer. */
   heartbeat(id: string, options?: Until): Promise<Lease>;
   complete(id: string, outcome: 'completed' | 'failed', options?: Until): Promise<Lease>;
+  /** Tells that the cloud takes the lease's machine away: it ends as lost, and is retried where it asked for that. */
+  lose(id: string, options?: Until): Promise<Lease>;
   /** Withdraws a pending lease or breaks off an active one. */
   cancel(id: string, options?: Until): Promise<Lease>;
   pools(options?: Until): Promise<Pool[]>;
@@ -98,12 +100,12 @@ export function createClient(settings: ClientSettings): Client {
     leases: (filter = {}, options) => get('v1/leases', options, { ...filter }),
     heartbeat: (id, options) => act(id, 'heartbeat', { options }),
     complete: (id, outcome, options) => act(id, 'complete', { options, body: { outcome } }),
+    lose: (id, options) => act(id, 'lost', { options }),
     cancel: (id, options) => act(id, 'cancel', { options }),
     pools: async (options) => (await get<{ pools: Pool[] }>('v1/pools', options)).pools,
     pool: (name, options) => get(`v1/pools/${encodeURIComponent(name)}`, options),
     async confirmSweep({ pool, placement, count }, options) {
-      const [name, place] = [pool, placement].map(encodeURIComponent);
-      const path = `v1/pools/${name}/placements/${place}/confirm-sweep`;
+      const path = `${placementPath(pool, placement)}/confirm-sweep`;
       await call<{ count: number }>({ method: 'POST', path, body: { count } }, options);
     },
     freezes: async (options) => (await get<{ freezes: Freeze[] }>('v1/freezes', options)).freezes,
@@ -115,6 +117,10 @@ export function createClient(settings: ClientSettings): Client {
     machine: (id, options) => get(`v1/machines/${encodeURIComponent(id)}`, options),
     status: (options) => get('v1/status', options),
   };
+}
+
+function placementPath(pool: string, placement: string): string {
+  return `v1/pools/${encodeURIComponent(pool)}/placements/${encodeURIComponent(placement)}`;
 }
 
 interface Polling {

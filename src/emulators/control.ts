@@ -15,6 +15,8 @@ export interface ControlledCloud {
   evict: (instance: string) => boolean;
   /** The same at once and without a trace, in a cloud that knows it. */
   vanish?: (instance: string) => boolean;
+  /** The cloud announces that it takes an instance back, in a cloud that does; false where there is none to be announced. */
+  announce?: (instance: string) => boolean;
   /** Sets how many instances of a type a zone can run, in a cloud that knows it. */
   limitCapacity?: (limit: { instanceType: string; zone: string; atMost: number }) => void;
 }
@@ -169,7 +171,8 @@ function evict(clouds: Record<CloudName, ControlledCloud>, body: string): Answer
   const name = readCloud(fields['cloud']);
   const instance = readText(fields, 'instance');
   const mode = fields['mode'] ?? 'evict';
-  if (mode !== 'evict' && mode !== 'vanish') throw new ControlError('mode must be evict or vanish.');
+  if (mode !== 'evict' && mode !== 'announce' && mode !== 'vanish')
+    throw new ControlError('mode must be evict, announce or vanish.');
   const act = clouds[name][mode];
   if (act === undefined) throw new ControlError(`${name} knows no mode ${mode}.`);
   if (!act(instance))

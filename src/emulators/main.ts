@@ -183,6 +183,7 @@ function controlEc2(ec2: Ec2Emulator, { log, faults }: OwnParts): ControlledClou
     checkFault: (fault) => ec2.checkFault(fault),
     evict: (instance) => ec2.evict(instance),
     vanish: (instance) => ec2.evict(instance, 'vanish'),
+    announce: (instance) => ec2.evict(instance, 'announce'),
     limitCapacity: (limit) => ec2.limitCapacity(limit),
   };
 }

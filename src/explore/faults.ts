@@ -27,6 +27,7 @@ export const FAULTS = [
   'undeletable',
   'silentGuest',
   'vanished',
+  'interrupted',
   'stray',
   'leftOver',
   'laggingListing',

@@ -9,7 +9,10 @@ export interface MatchPorts {
 }
 
 export interface LeasingPorts extends MatchPorts {
-  store: Pick<Store, 'requestLease' | 'readLease' | 'heartbeat' | 'endLease' | 'match' | 'pools'>;
+  store: Pick<
+    Store,
+    'requestLease' | 'readLease' | 'heartbeat' | 'endLease' | 'match' | 'pools' | 'look' | 'openIntent'
+  >;
   jobs: Pick<Jobs, 'nudge' | 'scale'>;
   /** Which lease an owner's key already stands for, with the digest of its request. */
   recall(
@@ -52,6 +55,11 @@ export interface Leasing {
     outcome: LeaseOutcome;
     by: string;
   }): Promise<Lease | undefined>;
+  /**
+   * Ends an active lease as lost, because its user has heard that the cloud takes the machine away; one that is not
+   * active stays as it is. Undefined where there is none of this owner.
+   */
+  lose(act: { lease: string; owner: string | null; by: string }): Promise<Lease | undefined>;
 }
 
 /** What users do with leases, over ports. */
@@ -88,7 +96,39 @@ export function createLeasing(ports: LeasingPorts): Leasing {
       ports.jobs.nudge();
       return lease;
     },
+
+    lose: (act) => lose(ports, act),
   };
+}
+
+/** The machine's token is that of the lease: whoever has the machine later has it under another one. */
+async function lose(
+  ports: LeasingPorts,
+  act: { lease: string; owner: string | null; by: string },
+): Promise<Lease | undefined> {
+  const { store, clock } = ports;
+  const lease = await store.readLease(act.lease);
+  if (lease === undefined || (act.owner !== null && lease.owner !== act.owner)) return undefined;
+  if (lease.state !== 'active' || lease.machine === null) return lease;
+  const machine = await store.look(lease.machine);
+  if (machine?.lease !== lease.id) return store.readLease(act.lease);
+  const answer = await store.openIntent({
+    ...{ machine: machine.id, token: machine.token, by: act.by, now: clock.now(), deadlines: {} },
+    ...{ kind: 'retire', reason: 'its user has heard that the cloud takes it away', outcome: 'lost' },
+  });
+  if (answer.granted) await serveAgain(ports, { by: act.by });
+  return store.readLease(act.lease);
+}
+
+/** Whoever lost a machine may have asked for another, of whichever pool can serve the request. */
+export async function serveAgain(
+  ports: MatchPorts & { store: Pick<Store, 'pools'>; jobs: Pick<Jobs, 'nudge' | 'scale'> },
+  { by }: { by: string },
+): Promise<void> {
+  const pools = await ports.store.pools();
+  ports.jobs.nudge();
+  for (const pool of pools) await matchPool(ports, { pool, by });
+  for (const pool of pools) await ports.jobs.scale(pool.name);
 }
 
 /** A repeated request is answered with its lease even where its pool has gone since: it was acknowledged once. */

@@ -80,6 +80,8 @@ export interface InventoryItem {
   address: string | null;
   /** The batch whose launch made it, where the cloud keeps that (a tag); null otherwise. */
   batch: string | null;
+  /** The cloud has announced that it takes the instance away, and will not think better of it. */
+  interrupted?: boolean;
 }
 
 /** A resource that no instance has. Whatever the cloud itself takes away with an instance is never one. */

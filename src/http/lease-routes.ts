@@ -61,6 +61,7 @@ export function addLeaseRoutes(app: App, deps: LeaseRouteDeps): void {
   addList(app, deps);
   addHeartbeat(app, deps);
   addEnd(app, deps);
+  addLost(app, deps);
 }
 
 function addRequest(app: App, deps: LeaseRouteDeps): void {
@@ -175,6 +176,24 @@ function addEnd(app: App, deps: LeaseRouteDeps): void {
     const by = `api:${callerOf(request).owner}`;
     const act = { lease: id, owner: scopeOf(request), outcome: 'cancelled', by } as const;
     const lease = isId(id) ? await deps.leasing.end(act) : undefined;
+    if (lease === undefined) throw noSuchLease(id);
+    return toLeaseBody(lease);
+  });
+}
+
+function addLost(app: App, deps: LeaseRouteDeps): void {
+  const lost = {
+    summary:
+      'Tell that the cloud takes the machine of an active lease away, as a notice inside the guest says: it ends as lost.',
+    params: Params,
+    response: { 200: LeaseBody },
+  };
+  app.post('/v1/leases/:id/lost', { schema: lost }, async (request) => {
+    const { id } = request.params;
+    const owner = scopeOf(request);
+    const now = await readOwn(deps, id, owner);
+    if (now.state === 'pending') throw stillPending(id, 'A lease without a machine cannot lose it.');
+    const lease = await deps.leasing.lose({ lease: id, owner, by: `api:${callerOf(request).owner}` });
     if (lease === undefined) throw noSuchLease(id);
     return toLeaseBody(lease);
   });

@@ -14,11 +14,29 @@ import { keepRecord, lockRecord } from './sweep-record.ts';
 export function createSweep(database: Database): ReconcileActs['sweep'] {
   return async (act) => {
     const items = JSON.stringify(act.items);
+    const interrupted = await database.transaction((sql) => loseInterrupted(sql, items, act));
     const { over, ...found } = await database.transaction((sql) => condemnStrays(sql, items, act));
     const lost = await database.transaction((sql) => loseMissing(sql, { items, over, act }));
-    return { ...found, lost };
+    return { ...found, lost: [...interrupted, ...lost] };
   };
 }
+
+/**
+ * One sighting is enough, and no brake holds it: the cloud itself says of each of them what it is doing, and what we had
+ * deleted is condemned.
+ */
+async function loseInterrupted(sql: Sql, items: string, act: SweepAct): Promise<string[]> {
+  const rows = await sql.query(INTERRUPTED, [items, act.placement.pool, act.placement.name]);
+  const machines = rows.map((row) => row['machine_id'] as string);
+  return loseMachines(sql, machines, { ...act, reason: 'the cloud takes its instance away' });
+}
+
+const INTERRUPTED = `select n.machine_id
+  from jsonb_to_recordset($1::jsonb) as i (instance text, state text, interrupted boolean)
+    join instance n on n.id = i.instance
+    join machine m on m.id = n.machine_id and m.live and m.intent_kind is distinct from 'retire'
+  where n.pool = $2 and n.placement = $3 and n.condemned_at is null and n.gone_at is null
+    and (i.state = 'deleting' or (i.interrupted and i.state <> 'gone'))`;
 
 /** `over`: the instances that may count as gone from now on. */
 async function condemnStrays(
@@ -60,7 +78,7 @@ async function loseMissing(
   return loseMachines(
     sql,
     missing.map((row) => row['machine_id'] as string),
-    act,
+    { ...act, reason: 'its instance is gone' },
   );
 }
 
@@ -154,14 +172,15 @@ const MISSING = `with listed as (select * from jsonb_to_recordset($1::jsonb) as 
   select machine_id from gone where machine_id is not null`;
 
 /** Its user is told at once; the machine goes through stop and release to its deletion like any other. */
-async function loseMachines(sql: Sql, machines: readonly string[], act: SweepAct): Promise<string[]> {
+async function loseMachines(
+  sql: Sql,
+  machines: readonly string[],
+  { by, now, reason }: { by: string; now: Date; reason: string },
+): Promise<string[]> {
   const lost: string[] = [];
   for (const machine of machines.toSorted()) {
-    const reason = 'its instance is gone';
-    const answer = await openIntent(sql, {
-      ...{ machine, by: act.by, now: act.now, deadlines: {} },
-      ...{ kind: 'retire', reason, outcome: 'lost' },
-    });
+    const what = { kind: 'retire', reason, outcome: 'lost' } as const;
+    const answer = await openIntent(sql, { machine, by, now, deadlines: {}, ...what });
     if (answer.granted) lost.push(machine);
   }
   return lost;

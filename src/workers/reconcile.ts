@@ -24,7 +24,7 @@ export const reconcile: Worker<ReconcileJob> = async (ports, job, signal) => {
     () => ringOwed(ports),
     () => matchAll(ports, pools),
     ...(job.round % sweepEvery === 0
-      ? pools.map((pool) => () => sweepPool(pool, { ports, pools, by: BY, signal }))
+      ? pools.map((pool) => () => sweepPool(pool, { ports, by: BY, signal }))
       : []),
     ...(job.round % PURGE_EVERY_ROUNDS === 0 ? [() => purge(ports)] : []),
   ];

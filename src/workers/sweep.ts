@@ -1,5 +1,5 @@
 import { FleetError } from '../fleet/errors.ts';
-import { matchPool } from '../fleet/leasing.ts';
+import { serveAgain } from '../fleet/leasing.ts';
 import type { Pool } from '../fleet/pool.ts';
 import type { Ports } from '../fleet/ports.ts';
 import type { LeftOver, Placement } from '../fleet/provider.ts';
@@ -7,7 +7,6 @@ import type { SweepResult } from '../fleet/reconcile-acts.ts';
 
 interface Sweeping {
   ports: Ports;
-  pools: readonly Pool[];
   by: string;
   signal: AbortSignal;
 }
@@ -26,7 +25,7 @@ export async function sweepPool(pool: Pool, sweeping: Sweeping): Promise<void> {
     const act = { placement, items: instances, leftOvers, listedAt, now, graceMs, by };
     const swept = await ports.store.sweep({ ...act, staleAfterMs: SWEEPS_MISSED * sweepMs });
     tell(ports, placement, swept);
-    if (swept.lost.length > 0) await serveAgain(sweeping);
+    if (swept.lost.length > 0) await serveAgain(ports, { by });
     await deleteLeftOvers(sweeping, placement, swept.leftOvers);
   }
 }
@@ -44,12 +43,6 @@ function tell(ports: Ports, placement: Placement, swept: SweepResult): void {
   } else if (condemned.length + lost.length > 0) {
     ports.log.warn({ ...place, sighted, condemned, lost }, 'a sweep found a difference');
   }
-}
-
-/** Whoever lost a machine may have asked for another, of whichever pool can serve the request. */
-async function serveAgain({ ports, pools, by }: Sweeping): Promise<void> {
-  for (const pool of pools) await matchPool(ports, { pool, by });
-  for (const pool of pools) await ports.jobs.scale(pool.name);
 }
 
 /** One that is refused waits by itself and holds up none of the others; a cloud that is tired is left alone. */

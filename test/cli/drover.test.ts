@@ -94,6 +94,12 @@ test('a request is withdrawn by command, and the list shows it', async () => {
   expect((await drover('lease', 'list')).out).toContain(id);
 });
 
+test('a user tells by command that the cloud takes the machine away', async () => {
+  await fleet.addReadyMachine(guests);
+  const { id } = await json('lease', 'request', '--pool', 'guests', '--wait');
+  expect(await json('lease', 'lost', id)).toMatchObject({ state: 'ending', outcome: 'lost' });
+});
+
 test('a request may ask to be retried, with a limit; a command run under a lease may not', async () => {
   const asked = ['--pool', 'guests', '--on-lost', 'retry'];
   const unlimited = await json('lease', 'request', ...asked);

@@ -126,3 +126,45 @@ describe('a lease whose machine is lost', () => {
     expect(late.body.error.hint).toContain('Request another lease.');
   });
 });
+
+describe('a user who hears that the cloud takes the machine away', () => {
+  const tell = (who: 'ann' | 'bob' | 'operator', id: string) => fleet.send(who, `POST /v1/leases/${id}/lost`);
+
+  test('tells so: the lease is lost at once, its successor waits, and telling it again changes nothing', async () => {
+    await fleet.addReadyMachine(guests);
+    const { body: first } = await request({ pool: 'guests', onLost: 'retry' });
+    const told = await tell('ann', first.id);
+    expect(told.status).toBe(200);
+    const reason = 'its user has heard that the cloud takes it away';
+    expect(told.body).toMatchObject({ state: 'ending', outcome: 'lost', reason });
+    expect(await fleet.store.look(first.machine)).toMatchObject({ intentKind: 'retire' });
+    expect((await tell('ann', first.id)).body).toEqual(told.body);
+    expect(await read(told.body.retriedBy)).toMatchObject({ state: 'pending', retryOf: first.id });
+    await fleet.send('ann', `POST /v1/leases/${told.body.retriedBy}/cancel`);
+  });
+
+  test('has a successor served at once where a machine is ready', async () => {
+    await fleet.addReadyMachine(guests);
+    const { body: first } = await request({ pool: 'guests', onLost: 'retry' });
+    const other = await fleet.addReadyMachine(guests);
+    const { body } = await tell('operator', first.id);
+    expect(await read(body.retriedBy)).toMatchObject({ state: 'active', machine: other.id });
+    await fleet.send('ann', `POST /v1/leases/${body.retriedBy}/cancel`);
+  });
+
+  test('changes nothing once the lease has ended', async () => {
+    const { id: machine } = await fleet.addReadyMachine(guests);
+    const { body: first } = await request({ pool: 'guests' });
+    await fleet.send('ann', `POST /v1/leases/${first.id}/complete`, { body: { outcome: 'completed' } });
+    expect((await tell('ann', first.id)).body).toMatchObject({ outcome: 'completed' });
+    expect(await fleet.store.look(machine)).toMatchObject({ intentKind: 'recycle' });
+  });
+
+  test('is told what is wrong with a pending lease, and with somebody else’s', async () => {
+    const { body: pending } = await request({ pool: 'guests' });
+    const early = await tell('ann', pending.id);
+    expect([early.status, early.body.error.code]).toEqual([409, 'lease_pending']);
+    expect((await tell('bob', pending.id)).status).toBe(404);
+    await fleet.send('ann', `POST /v1/leases/${pending.id}/cancel`);
+  });
+});

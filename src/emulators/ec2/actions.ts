@@ -16,6 +16,7 @@ import {
 import { deleteNetworkInterface, describeNetworkInterfaces } from './network-cards.ts';
 import { createReplaceRootVolumeTask, describeReplaceRootVolumeTasks } from './replace-root.ts';
 import { runInstances } from './run-instances.ts';
+import { describeSpotInstanceRequests } from './spot-requests.ts';
 import { createTags } from './tags.ts';
 
 /** Every action that the emulator knows, by its name on the wire. */
@@ -34,6 +35,7 @@ export const actions: ReadonlyMap<string, Action> = new Map([
   ['DescribeVolumes', describeVolumes],
   ['DescribeNetworkInterfaces', describeNetworkInterfaces],
   ['DescribeReplaceRootVolumeTasks', describeReplaceRootVolumeTasks],
+  ['DescribeSpotInstanceRequests', describeSpotInstanceRequests],
   ['DescribeSubnets', describeSubnets],
   ['DescribeImages', describeImages],
   ['DescribeAvailabilityZones', describeAvailabilityZones],

@@ -17,6 +17,8 @@ export interface Durations {
   taskPendingMs: number;
   taskMs: number;
   taskFailingMs: number;
+  /** From the announcement that a spot instance is taken back until it is. */
+  spotNoticeMs: number;
   /** How long a deleted instance can still be seen. */
   lingerMs: number;
   /** At most how long a new instance cannot be seen. */
@@ -33,6 +35,7 @@ export const defaultDurations: Durations = {
   taskPendingMs: 2000,
   taskMs: 20_000,
   taskFailingMs: 5000,
+  spotNoticeMs: 120_000,
   lingerMs: 3_600_000,
   invisibleMs: 2000,
 };

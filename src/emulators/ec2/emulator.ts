@@ -60,8 +60,11 @@ export interface Ec2Emulator {
   /** Nothing happens any more after this, neither calls nor effects. Guests are their owner's to close. */
   close(): Promise<void>;
   state(): EmulatorState;
-  /** The cloud takes an instance back: `evict` as it interrupts, `vanish` at once and without a trace. False: there is none. */
-  evict(instance: string, mode?: 'evict' | 'vanish'): boolean;
+  /**
+   * The cloud takes an instance back: `evict` as it interrupts, `announce` the same after a spot instance's notice,
+   * `vanish` at once and without a trace. False: there is none.
+   */
+  evict(instance: string, mode?: 'evict' | 'announce' | 'vanish'): boolean;
   limitCapacity(limit: CapacityLimit): void;
   /** Throws where no call could ever be hit by this fault. */
   checkFault(fault: Fault): void;

@@ -41,6 +41,8 @@ export interface NetworkCard {
 export interface SpotOptions {
   requestId: string;
   interruption: 'terminate' | 'stop';
+  /** Its interruption has been announced. */
+  isMarked: boolean;
 }
 
 export interface MetadataOptions {

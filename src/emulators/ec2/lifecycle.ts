@@ -26,6 +26,8 @@ export interface Lifecycle {
   delete(instance: Instance, cause: Cause): void;
   /** The cloud takes it back: a spot instance is interrupted as it asked for, any other is deleted. False: it is over already. */
   evict(instance: Instance): boolean;
+  /** A spot instance is marked, and taken back two minutes later. False: it is no spot instance, or over already. */
+  announce(instance: Instance): boolean;
   /** It is gone at once and leaves no trace. False: it was deleted already. */
   vanish(instance: Instance): boolean;
   /** Ends its guest, as a reboot does. */
@@ -56,18 +58,25 @@ export function createLifecycle(deps: LifecycleDeps): Lifecycle {
   const guest = createBooting(deps);
   const outcomes = createOutcomes(deps, { effect, guest });
   const ending = createEnding(deps, { guest, outcomes });
+  const evict = (instance: Instance): boolean => {
+    if (OUT_OF_REACH.has(instance.state)) return false;
+    effect(instance.id, 'evicted', {});
+    const isStopped = instance.spot?.interruption === 'stop' && instance.state === 'running';
+    if (isStopped) ending.stop(instance, {}, SPOT_INTERRUPTION);
+    else ending.delete(instance, {}, instance.spot === undefined ? HOST_LOST : SPOT_INTERRUPTION);
+    return true;
+  };
   return {
     ...createBeginning(deps, { effect, guest, outcomes }),
     ...guest,
     effect,
     stop: (instance, cause) => ending.stop(instance, cause),
     delete: (instance, cause) => ending.delete(instance, cause),
-    evict(instance) {
-      if (OUT_OF_REACH.has(instance.state)) return false;
-      effect(instance.id, 'evicted', {});
-      const isStopped = instance.spot?.interruption === 'stop' && instance.state === 'running';
-      if (isStopped) ending.stop(instance, {}, SPOT_INTERRUPTION);
-      else ending.delete(instance, {}, instance.spot === undefined ? HOST_LOST : SPOT_INTERRUPTION);
+    evict,
+    announce(instance) {
+      if (instance.spot === undefined || OUT_OF_REACH.has(instance.state)) return false;
+      instance.spot.isMarked = true;
+      deps.timers.set(`notice ${instance.id}`, deps.durations.spotNoticeMs, () => void evict(instance));
       return true;
     },
     vanish(instance) {

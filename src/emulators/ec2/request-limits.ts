@@ -31,6 +31,7 @@ const HAS_UNNARROWED_BUCKET: ReadonlySet<string> = new Set([
   'DescribeInstances',
   'DescribeInstanceStatus',
   'DescribeNetworkInterfaces',
+  'DescribeSpotInstanceRequests',
   'DescribeVolumes',
 ]);
 

@@ -112,7 +112,7 @@ function createInstance(
     sequence: account.estate.nextSequence(),
     launch,
     launchIndex,
-    spot: interruption === undefined ? undefined : { requestId: newId('sir'), interruption },
+    spot: interruption === undefined ? undefined : { requestId: newId('sir'), interruption, isMarked: false },
     address: cards[0]?.privateAddress ?? '',
     rootDevice: plan.image.rootDevice,
     tags: new Map(plan.tags.instance),

@@ -87,6 +87,11 @@ const BLOWS: Partial<Record<Fault, (targets: Targets) => boolean>> = {
     if (instance !== undefined) world.far.evict(instance);
     return instance !== undefined;
   },
+  interrupted({ world }) {
+    const instance = world.random.pick(alive(world).filter((each) => !each.isInterrupted));
+    if (instance !== undefined) world.far.interrupt(instance);
+    return instance !== undefined;
+  },
   stray({ world }) {
     const pool = world.random.pick(world.plan.pools);
     const placement = world.random.pick(pool?.placements ?? []);

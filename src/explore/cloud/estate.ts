@@ -12,6 +12,8 @@ export interface Instance {
   goneAtMs: number | null;
   /** When its guest answers; null while it is not running, or never will. */
   answersAtMs: number | null;
+  /** The cloud has announced that it takes it away. */
+  isInterrupted: boolean;
   /** Deleting it is refused until then. */
   protectedUntilMs: number;
 }
@@ -54,6 +56,8 @@ export interface Estate {
   stray(placement: Placement): void;
   /** The cloud takes an instance away by itself. */
   evict(instance: Instance): void;
+  /** It announces that first. */
+  interrupt(instance: Instance): void;
 }
 
 export function createEstate(world: CloudWorld): Estate {
@@ -87,8 +91,22 @@ export function createEstate(world: CloudWorld): Estate {
       const operation: Operation = { ...NOTHING, batch: NOBODY, changes: new Map(), launched: [] };
       make(estate, { call, operation, request: null, count: 1 });
     },
-    evict: (instance) => vanish(estate, instance, { effect: 'evicted', requestId: null }),
+    evict: (instance) => evict(estate, instance),
+    interrupt(instance) {
+      instance.isInterrupted = true;
+      const inMs = world.random.between(...NOTICE_MS);
+      const fire = (): void => {
+        if (instance.state !== 'gone') evict(estate, instance);
+      };
+      world.scheduler.timer(null, inMs, { label: `cloud takes ${instance.id} away`, fire });
+    },
   };
+}
+
+const NOTICE_MS = [5000, 60_000] as const;
+
+function evict(estate: State, instance: Instance): void {
+  vanish(estate, instance, { effect: 'evicted', requestId: null });
 }
 
 const NOTHING = { verb: 'launch', settled: true, asked: 0 } as const;
@@ -131,7 +149,7 @@ function make(
     const instance: Instance = {
       ...{ id: `i-${estate.made}`, placement: call.placement, batch: call.batch, state: 'pending' },
       ...{ address: `10.0.0.${estate.made}`, bornAtMs: estate.world.scheduler.nowMs() },
-      ...{ goneAtMs: null, answersAtMs: null, protectedUntilMs: 0 },
+      ...{ goneAtMs: null, answersAtMs: null, protectedUntilMs: 0, isInterrupted: false },
     };
     estate.instances.set(instance.id, instance);
     operation.launched.push(instance);

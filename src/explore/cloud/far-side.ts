@@ -21,6 +21,7 @@ export interface FarSide {
   /** By id. */
   leftOvers: ReadonlyMap<string, LeftOver>;
   evict(instance: Instance): void;
+  interrupt(instance: Instance): void;
   stray(placement: Placement): void;
   /** A mutating request has arrived. */
   receive(call: BatchCall): Reply<Look>;
@@ -43,7 +44,7 @@ export function createFarSide(world: CloudWorld): FarSide {
   const { instances, leftOvers } = far.estate;
   return {
     ...{ instances, leftOvers },
-    ...{ evict: far.estate.evict, stray: far.estate.stray },
+    ...{ evict: far.estate.evict, interrupt: far.estate.interrupt, stray: far.estate.stray },
     receive: (call) => receive(far, call),
     poll: (calls) => poll(far, calls),
     list: (placement) => list(far, placement),
@@ -268,7 +269,7 @@ function deleteLeftOver(far: Far, id: string): Reply<undefined> {
 function listed(far: Far, each: Instance, asOfMs: number): InventoryItem | undefined {
   if (each.bornAtMs > asOfMs) return undefined;
   const batch = far.world.plan.lanes === 'set' ? null : each.batch;
-  const item = { instance: each.id, address: each.address, batch };
+  const item = { instance: each.id, address: each.address, batch, interrupted: each.isInterrupted };
   if (each.goneAtMs === null) return { ...item, state: each.state };
   if (each.goneAtMs > asOfMs) return { ...item, state: 'running' };
   const isNamed = far.world.plan.listsGone && far.world.scheduler.nowMs() - each.goneAtMs < NAMED_GONE_MS;

@@ -13,6 +13,9 @@ import type { Tables } from './tables.ts';
 export function sweep(memory: Memory, act: SweepAct): SweepResult {
   const { tables } = memory;
   const { now, by } = act;
+  const interrupted = loseMachines(memory, interruptedOf(tables, act), {
+    ...{ now, by, reason: 'the cloud takes its instance away' },
+  });
   const sighted = sight(tables, act);
   // Counted from when the listing began: one that took long to arrive tells no more than it did then.
   const settleBefore = after(act.listedAt, -act.graceMs);
@@ -32,10 +35,9 @@ export function sweep(memory: Memory, act: SweepAct): SweepResult {
       tables.instances.put({ ...row, missingSince: null });
     }
   }
-  const lost = miss(tables, act, { absent, isHeld }).filter(
-    (machine) => openIntent(memory, { ...LOST, machine, by, now }).granted,
-  );
-  return { ...told, condemned, leftOvers: due, lost };
+  const missing = miss(tables, act, { absent, isHeld });
+  const gone = loseMachines(memory, missing, { now, by, reason: 'its instance is gone' });
+  return { ...told, condemned, leftOvers: due, lost: [...interrupted, ...gone] };
 }
 
 function judge(
@@ -61,7 +63,30 @@ function judge(
 }
 
 /** Its user is told at once; the machine goes through stop and release to its deletion like any other. */
-const LOST = { kind: 'retire', reason: 'its instance is gone', outcome: 'lost', deadlines: {} } as const;
+function loseMachines(
+  memory: Memory,
+  machines: readonly string[],
+  { by, now, reason }: { by: string; now: Date; reason: string },
+): string[] {
+  const what = { kind: 'retire', reason, outcome: 'lost', deadlines: {} } as const;
+  return machines.filter((machine) => openIntent(memory, { ...what, machine, by, now }).granted);
+}
+
+/** What the cloud says that it takes away, and nobody here has had deleted. */
+function interruptedOf(tables: Tables, act: SweepAct): string[] {
+  const taken = act.items.filter(
+    ({ state, interrupted }) => state === 'deleting' || (interrupted === true && state !== 'gone'),
+  );
+  const ids = new Set(taken.map((item) => item.instance));
+  const rows = here(tables, act).filter(
+    (row) => ids.has(row.id) && row.condemnedAt === null && row.goneAt === null,
+  );
+  return rows
+    .flatMap((row) => tables.machines.get(row.machine ?? '') ?? [])
+    .filter((machine) => machine.state !== 'deleted' && machine.intentKind !== 'retire')
+    .map((machine) => machine.id)
+    .toSorted();
+}
 
 function here(tables: Tables, act: SweepAct): InstanceRow[] {
   const { pool, name } = act.placement;

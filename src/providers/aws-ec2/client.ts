@@ -27,6 +27,10 @@ interface Exchanges {
     output: Sdk.DeleteNetworkInterfaceCommandOutput;
   };
   DescribeInstances: { input: Sdk.DescribeInstancesCommandInput; output: Sdk.DescribeInstancesCommandOutput };
+  DescribeSpotInstanceRequests: {
+    input: Sdk.DescribeSpotInstanceRequestsCommandInput;
+    output: Sdk.DescribeSpotInstanceRequestsCommandOutput;
+  };
   DescribeVolumes: { input: Sdk.DescribeVolumesCommandInput; output: Sdk.DescribeVolumesCommandOutput };
   DescribeNetworkInterfaces: {
     input: Sdk.DescribeNetworkInterfacesCommandInput;
@@ -146,6 +150,8 @@ function createSenders(sdk: typeof Sdk): Senders {
       client.send(new sdk.DeleteNetworkInterfaceCommand(input), { abortSignal }),
     DescribeInstances: (client, input, abortSignal) =>
       client.send(new sdk.DescribeInstancesCommand(input), { abortSignal }),
+    DescribeSpotInstanceRequests: (client, input, abortSignal) =>
+      client.send(new sdk.DescribeSpotInstanceRequestsCommand(input), { abortSignal }),
     DescribeVolumes: (client, input, abortSignal) =>
       client.send(new sdk.DescribeVolumesCommand(input), { abortSignal }),
     DescribeNetworkInterfaces: (client, input, abortSignal) =>

@@ -22,6 +22,7 @@ import type { AwsOptions } from './placement.ts';
 import { createRates } from './rates.ts';
 import { deleteLeftOver, describeLeftOvers } from './left-overs.ts';
 import { lookAtReset, reset, resetWants } from './reset.ts';
+import { describeInterrupted } from './spot.ts';
 import { toInventoryItem } from './translate.ts';
 
 export interface AwsEc2Deps {
@@ -79,7 +80,11 @@ export function createAwsEc2Provider(deps: AwsEc2Deps): Provider {
       const sightings = await describeTagged(asking, owner);
       const leftOvers = await describeLeftOvers(asking, owner, madeBefore);
       const spec = specOf(placement);
-      const instances = sightings.map((sighting) => toInventoryItem(sighting, spec));
+      const interrupted = spec.spot === true ? await describeInterrupted(asking) : NONE;
+      const instances = sightings.map((sighting) => ({
+        ...toInventoryItem(sighting, spec),
+        interrupted: interrupted.has(sighting.instance),
+      }));
       return { instances, leftOvers };
     },
     deleteLeftOver: (placement, leftOver, signal) =>
@@ -89,6 +94,8 @@ export function createAwsEc2Provider(deps: AwsEc2Deps): Provider {
     close: () => sender.close(),
   };
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 const CAPABILITIES: Capabilities = {
   reset: 'replace-root',

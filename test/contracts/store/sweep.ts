@@ -9,6 +9,7 @@ const GRACE_MS = 30_000;
 export function sweepContract(given: Given): void {
   strayContract(given);
   missingContract(given);
+  interruptedContract(given);
 }
 
 function listed(instance: string, change: Partial<InventoryItem> = {}): InventoryItem {
@@ -171,5 +172,39 @@ function missingContract(given: Given): void {
     on.pass(GRACE_MS);
     expect(await swept(on, [])).toMatchObject({ lost: [] });
     expect(await on.states(id)).toEqual(['deleting']);
+  });
+}
+
+function interruptedContract(given: Given): void {
+  it.each([
+    ['the cloud is deleting', { state: 'deleting' }],
+    ['the cloud has announced to take away', { interrupted: true }],
+  ] as const)('a lease whose instance %s is lost at the first sighting', async (_what, change) => {
+    const on = given();
+    const { machine, lease } = await on.leased();
+    const { instance } = await on.seen(machine);
+    expect(await swept(on, [listed(instance ?? '', change)])).toMatchObject({ lost: [machine] });
+    expect(await on.seen(machine)).toMatchObject({ state: 'leased', intentKind: 'retire', owed: 'stop' });
+    expect(await on.store.readLease(lease)).toMatchObject({
+      ...{ state: 'ending', outcome: 'lost', reason: 'the cloud takes its instance away' },
+    });
+    expect(await swept(on, [listed(instance ?? '', change)])).toMatchObject({ lost: [] });
+  });
+
+  it('what the fleet itself has deleted is not taken away by the cloud', async () => {
+    const on = given();
+    const [machine = ''] = await on.ready();
+    const { instance } = await on.seen(machine);
+    await on.intend(machine, 'retire');
+    await on.claimed(machine, 'delete');
+    expect(await swept(on, [listed(instance ?? '', { state: 'deleting' })])).toMatchObject({ lost: [] });
+  });
+
+  it('no brake holds what the cloud itself takes away', async () => {
+    const on = given();
+    const machines = await on.ready(7);
+    const seen = await Promise.all(machines.map((machine) => on.seen(machine)));
+    const items = seen.map(({ instance }) => listed(instance ?? '', { interrupted: true }));
+    expect((await swept(on, items)).lost.toSorted()).toEqual(machines.toSorted());
   });
 }

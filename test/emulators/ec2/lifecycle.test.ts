@@ -2,6 +2,7 @@ import {
   DeleteNetworkInterfaceCommand,
   DeleteVolumeCommand,
   DescribeInstancesCommand,
+  DescribeSpotInstanceRequestsCommand,
   DescribeInstanceStatusCommand,
   DescribeNetworkInterfacesCommand,
   DescribeVolumesCommand,
@@ -320,6 +321,31 @@ describe('a cloud that takes an instance back', () => {
     ec2.emulator.evict(id);
     ec2.clock.advance(A_WHILE_MS);
     expect(await stateOf(ec2, id)).toBe('stopped');
+  });
+
+  test('announces that of a spot instance two minutes before', async () => {
+    const ec2 = await startEc2();
+    const [id = '', other = ''] = await ec2.launchRunning(2, {
+      InstanceMarketOptions: { MarketType: 'spot' },
+    });
+    const [firm = ''] = await ec2.launchRunning(1);
+    const statuses = async (Values: string[]) => {
+      const Filters = [{ Name: 'status-code', Values }];
+      const found = await ec2.client.send(new DescribeSpotInstanceRequestsCommand({ Filters }));
+      return found.SpotInstanceRequests?.map(({ InstanceId, Status }) => [InstanceId, Status?.Code]);
+    };
+    expect(ec2.emulator.evict(firm, 'announce')).toBe(false);
+    expect(await statuses(['marked-for-termination'])).toEqual([]);
+    expect(ec2.emulator.evict(id, 'announce')).toBe(true);
+    expect(await statuses(['marked-for-termination'])).toEqual([[id, 'marked-for-termination']]);
+    expect(await statuses(['fulfilled'])).toEqual([[other, 'fulfilled']]);
+    ec2.clock.advance(119_000);
+    expect(await stateOf(ec2, id)).toBe('running');
+    ec2.clock.advance(A_WHILE_MS);
+    expect(await stateOf(ec2, id)).toBe('terminated');
+    expect(await statuses(['instance-terminated-no-capacity'])).toEqual([
+      [id, 'instance-terminated-no-capacity'],
+    ]);
   });
 
   test('can make it vanish without a trace', async () => {

@@ -260,6 +260,40 @@ describe('an inventory of EC2', () => {
     expect(leftOvers).toMatchObject([{ kind: 'disk' }]);
   });
 
+  it('names spot instances that EC2 has announced to take back', async () => {
+    const placement = withSpec({ spot: true });
+    const [kept = '', taken = ''] = await launchIds({ ...under, placement }, 2);
+    const interrupted = async () => {
+      const { instances } = await under.provider.inventory(placement, deadlineSignal());
+      return instances.filter((item) => item.interrupted === true).map((item) => item.instance);
+    };
+    expect(await interrupted()).toEqual([]);
+    expect(ec2.emulator.evict(taken, 'announce')).toBe(true);
+    expect(await interrupted()).toEqual([taken]);
+    expect(ec2.emulator.state().alive).toEqual([kept, taken]);
+  });
+
+  it('comes without announcements where EC2 has no answer to that, and not at all where it may not be asked', async () => {
+    const placement = withSpec({ spot: true });
+    await launchIds({ ...under, placement }, 1);
+    const refuse = (code: string): void =>
+      ec2.faults.add({ kind: 'refused', operation: 'DescribeSpotInstanceRequests', times: 1, code });
+    refuse('InternalError');
+    expect((await under.provider.inventory(placement, deadlineSignal())).instances).toHaveLength(1);
+    refuse('UnauthorizedOperation');
+    const error = await refusalOf(under.provider.inventory(placement, deadlineSignal()));
+    expect([error.code, error.message]).toEqual([
+      'unauthorized',
+      expect.stringContaining('DescribeSpotInstanceRequests'),
+    ]);
+  });
+
+  it('asks for announcements at spot placements alone', async () => {
+    await launchIds(under, 1);
+    await under.provider.inventory(ec2.placement, deadlineSignal());
+    expect(ec2.calls('DescribeSpotInstanceRequests')).toEqual([]);
+  });
+
   it('fails as a whole where one of its listings fails', async () => {
     await launchIds(under, 1);
     for (const operation of ['DescribeInstances', 'DescribeVolumes', 'DescribeNetworkInterfaces']) {
