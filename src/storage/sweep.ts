@@ -22,8 +22,8 @@ export function createSweep(database: Database): ReconcileActs['sweep'] {
 }
 
 /**
- * One sighting is enough, and no brake holds it: the cloud itself says of each of them what it is doing, and what we had
- * deleted is condemned.
+ * One sighting is enough, and no brake holds it: the cloud itself says of each of them what it is doing. What we have
+ * deleted is retired already.
  */
 async function loseInterrupted(sql: Sql, items: string, act: SweepAct): Promise<string[]> {
   const rows = await sql.query(INTERRUPTED, [items, act.placement.pool, act.placement.name]);
@@ -35,7 +35,7 @@ const INTERRUPTED = `select n.machine_id
   from jsonb_to_recordset($1::jsonb) as i (instance text, state text, interrupted boolean)
     join instance n on n.id = i.instance
     join machine m on m.id = n.machine_id and m.live and m.intent_kind is distinct from 'retire'
-  where n.pool = $2 and n.placement = $3 and n.condemned_at is null and n.gone_at is null
+  where n.pool = $2 and n.placement = $3 and n.gone_at is null
     and (i.state = 'deleting' or (i.interrupted and i.state <> 'gone'))`;
 
 /** `over`: the instances that may count as gone from now on. */

@@ -72,15 +72,13 @@ function loseMachines(
   return machines.filter((machine) => openIntent(memory, { ...what, machine, by, now }).granted);
 }
 
-/** What the cloud says that it takes away, and nobody here has had deleted. */
+/** What the cloud says that it takes away, and nobody here has retired. */
 function interruptedOf(tables: Tables, act: SweepAct): string[] {
   const taken = act.items.filter(
     ({ state, interrupted }) => state === 'deleting' || (interrupted === true && state !== 'gone'),
   );
   const ids = new Set(taken.map((item) => item.instance));
-  const rows = here(tables, act).filter(
-    (row) => ids.has(row.id) && row.condemnedAt === null && row.goneAt === null,
-  );
+  const rows = here(tables, act).filter((row) => ids.has(row.id) && row.goneAt === null);
   return rows
     .flatMap((row) => tables.machines.get(row.machine ?? '') ?? [])
     .filter((machine) => machine.state !== 'deleted' && machine.intentKind !== 'retire')

@@ -32,7 +32,7 @@ async function availableVolumes(asking: Asking, owner: Owner) {
     const page = await asking.sender.send(action, { ...availableOf(owner), NextToken }, asking);
     return { items: needed(page.Volumes, action, 'volumeSet'), next: page.NextToken };
   });
-  return volumes.filter(({ Tags }) => isOf(owner, Tags));
+  return volumes.filter(({ Tags, State }) => isOf(owner, Tags) && State === AVAILABLE);
 }
 
 async function availableCards(asking: Asking, owner: Owner) {
@@ -41,11 +41,14 @@ async function availableCards(asking: Asking, owner: Owner) {
     const page = await asking.sender.send(action, { ...availableOf(owner), NextToken }, asking);
     return { items: needed(page.NetworkInterfaces, action, 'networkInterfaceSet'), next: page.NextToken };
   });
-  return cards.filter(({ TagSet }) => isOf(owner, TagSet));
+  return cards.filter(({ TagSet, Status }) => isOf(owner, TagSet) && Status === AVAILABLE);
 }
 
+/** Compared once more on our side, as the owner is: see `isOf`. */
+const AVAILABLE = 'available';
+
 function availableOf(owner: Owner) {
-  const Filters = [...tagFilters(owner), { Name: 'status', Values: ['available'] }];
+  const Filters = [...tagFilters(owner), { Name: 'status', Values: [AVAILABLE] }];
   return { Filters, MaxResults: PAGE };
 }
 

@@ -21,7 +21,9 @@ export async function describeInterrupted(asking: Asking): Promise<ReadonlySet<s
         next: page.NextToken,
       };
     });
-    return new Set(requests.flatMap(({ InstanceId }) => InstanceId ?? []));
+    // Compared once more on our side: what a filter lets pass too much would lose its lease.
+    const announced = requests.filter(({ Status }) => ANNOUNCED.includes(Status?.Code ?? ''));
+    return new Set(announced.flatMap(({ InstanceId }) => InstanceId ?? []));
   } catch (error) {
     if (!(error instanceof FleetError) || error.code === 'unauthorized') throw error;
     return new Set();

@@ -17,6 +17,13 @@ async function scripted(...script: Parameters<typeof createScriptedEc2>): Promis
 const under = { placement: PLACEMENT };
 const html = '<html><head><meta charset="utf-8"><body>Bad gateway</html>';
 
+const tag = (key: string, value: string): string =>
+  `<item><key>drover:${key}</key><value>${value}</value></item>`;
+const tags = (installation: string): string =>
+  `<tagSet>${tag('installation', installation)}${tag('pool', 'linux')}${tag('placement', 'ireland')}</tagSet>`;
+const tagged = (id: string, installation: string): string =>
+  instanceXml(id, 'running').replace('</item>', `${tags(installation)}</item>`);
+
 const NO_DOCUMENT: [string, Scripted][] = [
   ['an error page', { status: 502, body: html }],
   ['an error page of well-formed HTML', { status: 500, body: '<html><body>no</body></html>' }],
@@ -161,23 +168,45 @@ describe('an EC2 that knows less than the real one', () => {
   });
 
   it('and ignores filters shows no strangers in an inventory', async () => {
-    const tag = (key: string, value: string): string =>
-      `<item><key>drover:${key}</key><value>${value}</value></item>`;
-    const tags = (installation: string): string =>
-      `<tagSet>${tag('installation', installation)}${tag('pool', 'linux')}${tag('placement', 'ireland')}</tagSet>`;
-    const tagged = (id: string, installation: string): string =>
-      instanceXml(id, 'running').replace('</item>', `${tags(installation)}</item>`);
     const old = '<createTime>1960-01-01T00:00:00.000Z</createTime>';
     const { provider } = await scripted(({ Action = '' }) => {
       if (Action === 'DescribeInstances') return listing(tagged('i-1', 'ours'), tagged('i-2', 'theirs'));
-      const disk = (id: string, owner: string): string =>
-        `<item><volumeId>${id}</volumeId>${old}${tags(owner)}</item>`;
-      const disks = `<volumeSet>${disk('vol-1', 'ours')}${disk('vol-2', 'theirs')}</volumeSet>`;
-      return answer(Action, `${disks}<networkInterfaceSet/>`);
+      const disk = (id: string, owner: string, status = 'available'): string =>
+        `<item><volumeId>${id}</volumeId><status>${status}</status>${old}${tags(owner)}</item>`;
+      const card = (id: string, owner: string, status = 'available'): string =>
+        `<item><networkInterfaceId>${id}</networkInterfaceId><status>${status}</status>${tags(owner)}</item>`;
+      const disks = [disk('vol-1', 'ours'), disk('vol-2', 'theirs'), disk('vol-3', 'ours', 'in-use')];
+      const cards = [card('eni-1', 'ours'), card('eni-2', 'theirs'), card('eni-3', 'ours', 'in-use')];
+      const body = `<volumeSet>${disks.join('')}</volumeSet><networkInterfaceSet>${cards.join('')}</networkInterfaceSet>`;
+      return answer(Action, body);
     });
     const inventory = await provider.inventory(PLACEMENT, deadlineSignal());
     expect(inventory.instances.map((item) => item.instance)).toEqual(['i-1']);
-    expect(inventory.leftOvers).toEqual([{ kind: 'disk', id: 'vol-1' }]);
+    expect(inventory.leftOvers).toEqual([
+      { kind: 'disk', id: 'vol-1' },
+      { kind: 'network-card', id: 'eni-1' },
+    ]);
+  });
+
+  it('and ignores filters announces the end of no instance but those it names as marked', async () => {
+    const request = (instance: string, code: string): string =>
+      `<item><instanceId>${instance}</instanceId><status><code>${code}</code></status></item>`;
+    const { provider } = await scripted(({ Action = '' }) => {
+      if (Action === 'DescribeInstances') return listing(tagged('i-1', 'ours'), tagged('i-2', 'ours'));
+      const requests = [request('i-1', 'fulfilled'), request('i-2', 'marked-for-termination')];
+      const nothing = '<volumeSet/><networkInterfaceSet/>';
+      return answer(
+        Action,
+        `${nothing}<spotInstanceRequestSet>${requests.join('')}</spotInstanceRequestSet>`,
+      );
+    });
+    const placement = { ...PLACEMENT, spec: { ...(PLACEMENT.spec as object), spot: true } };
+    const { instances } = await provider.inventory(placement, deadlineSignal());
+    const interrupted = instances.map((item) => [item.instance, item.interrupted]);
+    expect(interrupted).toEqual([
+      ['i-1', false],
+      ['i-2', true],
+    ]);
   });
 
   it('and pages for ever is given up', async () => {
