@@ -2,7 +2,7 @@ import { matchPool } from '../fleet/leasing.ts';
 import type { Pool } from '../fleet/pool.ts';
 import type { Outcome, Ports, ReconcileJob, Worker } from '../fleet/ports.ts';
 import { type Ring, ringKey } from '../fleet/reconcile-acts.ts';
-import { sweepPool } from './sweep.ts';
+import { sweep, sweptPlacements } from './sweep.ts';
 
 /** How much one round does of each kind, or at once; what is left over is the next round's. */
 const LIMIT = 500;
@@ -24,7 +24,7 @@ export const reconcile: Worker<ReconcileJob> = async (ports, job, signal) => {
     () => ringOwed(ports),
     () => matchAll(ports, pools),
     ...(job.round % sweepEvery === 0
-      ? pools.map((pool) => () => sweepPool(pool, { ports, by: BY, signal }))
+      ? pools.flatMap(sweptPlacements).map((placement) => () => sweep(placement, { ports, by: BY, signal }))
       : []),
     ...(job.round % PURGE_EVERY_ROUNDS === 0 ? [() => purge(ports)] : []),
   ];

@@ -1,4 +1,4 @@
-import { FleetError } from '../fleet/errors.ts';
+import { type FailureCode, FleetError } from '../fleet/errors.ts';
 import { serveAgain } from '../fleet/leasing.ts';
 import type { Pool } from '../fleet/pool.ts';
 import type { Ports } from '../fleet/ports.ts';
@@ -14,20 +14,23 @@ interface Sweeping {
 /** After this many sweeps that should have been, the database may be an older one than the clouds are used to. */
 const SWEEPS_MISSED = 10;
 
-/** Compares each placement of a pool with its cloud. The cloud is listed first, the database looked at second. */
-export async function sweepPool(pool: Pool, sweeping: Sweeping): Promise<void> {
+/** Where a pool's machines come from, and where some may have been left. */
+export function sweptPlacements({ placements, retiredPlacements = [] }: Pool): readonly Placement[] {
+  return [...placements, ...retiredPlacements];
+}
+
+/** Compares a placement with its cloud. The cloud is listed first, the database looked at second. */
+export async function sweep(placement: Placement, sweeping: Sweeping): Promise<void> {
   const { ports, by, signal } = sweeping;
-  for (const placement of [...pool.placements, ...(pool.retiredPlacements ?? [])]) {
-    const listedAt = ports.clock.now();
-    const { instances, leftOvers } = await ports.provider(placement).inventory(placement, signal);
-    const now = ports.clock.now();
-    const { sweepGraceMs: graceMs, sweepMs } = ports.settings;
-    const act = { placement, items: instances, leftOvers, listedAt, now, graceMs, by };
-    const swept = await ports.store.sweep({ ...act, staleAfterMs: SWEEPS_MISSED * sweepMs });
-    tell(ports, placement, swept);
-    if (swept.lost.length > 0) await serveAgain(ports, { by });
-    await deleteLeftOvers(sweeping, placement, swept.leftOvers);
-  }
+  const listedAt = ports.clock.now();
+  const { instances, leftOvers } = await ports.provider(placement).inventory(placement, signal);
+  const now = ports.clock.now();
+  const { sweepGraceMs: graceMs, sweepMs } = ports.settings;
+  const act = { placement, items: instances, leftOvers, listedAt, now, graceMs, by };
+  const swept = await ports.store.sweep({ ...act, staleAfterMs: SWEEPS_MISSED * sweepMs });
+  tell(ports, placement, swept);
+  if (swept.lost.length > 0) await serveAgain(ports, { by });
+  await deleteLeftOvers(sweeping, placement, swept.leftOvers);
 }
 
 /** A halt is told at each sweep: an alarm that rang once is soon overlooked. */
@@ -45,7 +48,13 @@ function tell(ports: Ports, placement: Placement, swept: SweepResult): void {
   }
 }
 
-/** One that is refused waits by itself and holds up none of the others; a cloud that is tired is left alone. */
+/** What a cloud answers about the one that it was asked to delete; anything else would hold for the next one, too. */
+const ABOUT_ONE: ReadonlySet<FailureCode> = new Set<FailureCode>(['wrong-state', 'refused', 'invalid']);
+
+/**
+ * One that is refused waits by itself and holds up none of the others. A cloud that is tired or away is left alone: a
+ * round must not wait for fifty time-outs.
+ */
 async function deleteLeftOvers(
   { ports, signal }: Sweeping,
   placement: Placement,
@@ -60,7 +69,7 @@ async function deleteLeftOvers(
       if (!(error instanceof FleetError)) throw error;
       ports.log.warn({ ...about, err: error }, 'could not delete what no instance has; it is tried again');
       await ports.store.leftOverRefused({ placement, id: leftOver.id, why: error.message });
-      if (error.code === 'throttled') return;
+      if (!ABOUT_ONE.has(error.code)) return;
     }
   }
 }

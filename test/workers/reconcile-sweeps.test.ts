@@ -14,12 +14,15 @@ interface Told {
   fields: Record<string, unknown>;
 }
 
+interface Given {
+  leftOvers?: readonly LeftOver[];
+  deleteLeftOver?: (leftOver: LeftOver) => Promise<void>;
+  /** The placement that cannot be listed. */
+  awayAt?: string;
+}
+
 /** One round that sweeps, a minute after the last; answers what it told. */
-async function goRound(
-  on: Driver,
-  instances: readonly InventoryItem[],
-  given: { leftOvers?: readonly LeftOver[]; deleteLeftOver?: (leftOver: LeftOver) => Promise<void> } = {},
-): Promise<Told[]> {
+async function goRound(on: Driver, instances: readonly InventoryItem[], given: Given = {}): Promise<Told[]> {
   on.pass(SWEEP_MS);
   const told: Told[] = [];
   const tell = (level: keyof Log) => (fields: Record<string, unknown>) => void told.push({ level, fields });
@@ -30,14 +33,17 @@ async function goRound(
     log: { info: tell('info'), warn: tell('warn'), error: tell('error') },
     provider: () =>
       ({
-        inventory: async () => ({ instances, leftOvers: given.leftOvers ?? [] }),
+        async inventory({ name }) {
+          if (name === given.awayAt) throw new FleetError('away', { code: 'unavailable', remedy: 'retry' });
+          return { instances, leftOvers: given.leftOvers ?? [] };
+        },
         deleteLeftOver: async (_placement, leftOver) => given.deleteLeftOver?.(leftOver),
       }) as Partial<Provider> as Provider,
     witness: async () => undefined,
     settings: { ...{ reconcileMs: SWEEP_MS, sweepMs: SWEEP_MS }, sweepGraceMs: 1 } as Ports['settings'],
   };
   const outcome = await reconcile(ports as Ports, { round: 1 }, new AbortController().signal);
-  expect(outcome).toEqual({ kind: 'done' });
+  expect(outcome).toMatchObject({ kind: 'done' });
   return told;
 }
 
@@ -102,19 +108,22 @@ test('a round deletes what is left over, and one that is refused holds up no oth
   ]);
 });
 
-test('a round leaves a cloud alone that is tired of deleting', async () => {
-  const on = await emptyFleet();
-  const leftOvers = await leftOver(on);
-  const asked: string[] = [];
-  await goRound(on, [], {
-    leftOvers,
-    async deleteLeftOver({ id }) {
-      asked.push(id);
-      throw new FleetError('RequestLimitExceeded', { code: 'throttled', remedy: 'retry-later' });
-    },
-  });
-  expect(asked).toEqual(['vol-1']);
-});
+test.each(['throttled', 'unavailable', 'unknown-reply'] as const)(
+  'a round leaves a cloud alone that answers a deletion with %s',
+  async (code) => {
+    const on = await emptyFleet();
+    const leftOvers = await leftOver(on);
+    const asked: string[] = [];
+    await goRound(on, [], {
+      leftOvers,
+      async deleteLeftOver({ id }) {
+        asked.push(id);
+        throw new FleetError('the cloud is tired', { code, remedy: 'retry-later' });
+      },
+    });
+    expect(asked).toEqual(['vol-1']);
+  },
+);
 
 test('a round whose sweep halts or is frozen deletes nothing that is left over', async () => {
   const on = await emptyFleet();
@@ -129,4 +138,16 @@ test('a round whose sweep halts or is frozen deletes nothing that is left over',
   expect(asked).toEqual([]);
   await goRound(on, [], { leftOvers, deleteLeftOver });
   expect(asked).toEqual(['vol-1', 'vol-2']);
+});
+
+test('a placement that cannot be listed keeps no other one from being swept', async () => {
+  const on = await emptyFleet();
+  const { placements } = await on.apply();
+  const [here] = placements;
+  if (here === undefined) throw new Error('the pool has no placement');
+  await on.apply({ placements: [here, { ...here, name: 'there' }] });
+  await goRound(on, [], { awayAt: 'here' });
+  await goRound(on, strays(1), { awayAt: 'here' });
+  await goRound(on, strays(1), { awayAt: 'here' });
+  expect(await on.living()).toMatchObject([{ placement: 'there', instance: 'i-0' }]);
 });
