@@ -11,6 +11,7 @@ import { poolsContract } from './store/pools.ts';
 import { racesContract } from './store/races.ts';
 import { recoveryContract } from './store/recovery.ts';
 import { retriesContract } from './store/retries.ts';
+import { setAsideContract } from './store/set-aside.ts';
 import { stepsContract } from './store/steps.ts';
 import { sweepBrakesContract } from './store/sweep-brakes.ts';
 import { sweepContract } from './store/sweep.ts';
@@ -48,6 +49,7 @@ const CONTRACTS = [
   sweepBrakesContract,
   retriesContract,
   freezeContract,
+  setAsideContract,
   bellsContract,
   racesContract,
 ];
