@@ -180,6 +180,9 @@ export const TABLES = [
     pool text not null,
     placement text not null,
     listed_at timestamptz,
+    sighted bigint not null default 0,
+    condemned bigint not null default 0,
+    lost bigint not null default 0,
     halted_at timestamptz,
     halt_why text,
     halt_counts jsonb,
@@ -218,5 +221,13 @@ export const TABLES = [
     what text not null,
     subject text not null,
     detail jsonb not null default 'null'
+  )`,
+  // How many rows of each kind were purged: with those still there they make totals that never go down.
+  `create table purged (
+    kind text not null check (kind in ('machine', 'lease', 'batch')),
+    place text not null,
+    label text not null,
+    count bigint not null check (count > 0),
+    primary key (kind, place, label)
   )`,
 ];
