@@ -114,7 +114,7 @@ function nextTryOf({ nextTryAt }) {
   if (nextTryAt === null) return ['now'];
   const wait = renderAge(nextTryAt);
   wait.dataset.still = 'to-come';
-  return ['in ', wait];
+  return [wait];
 }
 
 function troubleOf({ failures, failure, setAside }) {
@@ -176,9 +176,13 @@ function textOf(value) {
 export function showAges(root, nowMs) {
   for (const element of root.querySelectorAll('time')) {
     const ageMs = nowMs - Date.parse(element.dateTime);
-    const text = toAge(element.dataset.still === 'to-come' ? -ageMs : ageMs);
+    const text = element.dataset.still === 'to-come' ? toWait(-ageMs) : toAge(ageMs);
     if (element.textContent !== text) element.textContent = text;
   }
+}
+
+function toWait(ms) {
+  return ms > 0 ? `in ${toAge(ms)}` : 'due';
 }
 
 const UNITS = [
