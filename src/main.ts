@@ -57,7 +57,12 @@ export async function openRecords(config: ComposeConfig) {
   return {
     history: storage.history.records,
     async machinesLeft() {
-      const { items } = await storage.views.listMachines({ ...everything, pool: null, state: null });
+      const { items } = await storage.views.listMachines({
+        ...everything,
+        pool: null,
+        state: null,
+        setAside: null,
+      });
       return items.map(({ id, instance, state }) => ({ machine: id, instance, state }));
     },
     async leases() {

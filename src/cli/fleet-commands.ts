@@ -26,6 +26,7 @@ export function addFleetCommands(program: Command, context: CliContext): void {
     .description('list machines')
     .option('--pool <name>', 'of this pool')
     .option('--state <state>', 'in this state; deleted ones show only so')
+    .option('--set-aside', 'whose cloud refuses to delete them')
     .option('--limit <count>', 'at most this many', toInteger, MACHINES_LIMIT)
     .option('--json', 'print JSON')
     .action(
@@ -38,6 +39,7 @@ export function addFleetCommands(program: Command, context: CliContext): void {
         limit: number;
         pool?: string;
         state?: string;
+        setAside?: true;
       }) => {
         const listed = await listMachines(await connect(context), filter, limit);
         print(context, { value: listed, json, lines: machineLines });
@@ -104,7 +106,7 @@ interface Machines {
 
 async function listMachines(
   client: Client,
-  filter: { pool?: string; state?: string },
+  filter: { pool?: string; state?: string; setAside?: true },
   limit: number,
 ): Promise<Machines> {
   const machines: Machine[] = [];
@@ -127,10 +129,18 @@ function machineLines({ machines, more }: Machines): string[] {
     machine.stateSince,
     machine.intent?.kind ?? '-',
     machine.address ?? '-',
-    machine.failure ?? '',
+    troubleOf(machine),
   ]);
   const lines = table(['MACHINE', 'POOL', 'STATE', 'SINCE', 'INTENT', 'ADDRESS', 'TROUBLE'], rows);
   return more ? [...lines, 'There are more: raise --limit.'] : lines;
+}
+
+function troubleOf({ setAside, failure }: Machine): string {
+  if (setAside === null) return failure ?? '';
+  const { since, refusals, reason, nextTryAt } = setAside;
+  const next = nextTryAt === null ? 'is being tried again' : `is tried again at ${nextTryAt}`;
+  const times = refusals === 1 ? 'once' : `${refusals} times`;
+  return `set aside since ${since}: its deletion was refused ${times}, ${next}; ${reason}`;
 }
 
 type Detail = (Machine & { timeline: TimelineEntry[] }) | Lease;
@@ -155,7 +165,8 @@ async function find(client: Client, id: string): Promise<Detail> {
 
 function detailLines(found: Detail): string[] {
   if (!('timeline' in found)) return fields(found);
-  const { timeline, ...machine } = found;
+  const { timeline, setAside, ...machine } = found;
   const rows = timeline.map((entry) => [entry.at, entry.from ?? '-', entry.to, entry.by, entry.reason ?? '']);
-  return [...fields(machine), '', ...table(['AT', 'FROM', 'TO', 'BY', 'WHY'], rows)];
+  const trouble = setAside === null ? {} : { trouble: troubleOf(found) };
+  return [...fields({ ...machine, ...trouble }), '', ...table(['AT', 'FROM', 'TO', 'BY', 'WHY'], rows)];
 }

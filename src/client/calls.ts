@@ -13,7 +13,7 @@ export interface CallSettings {
 export interface Call {
   method: 'GET' | 'POST';
   path: string;
-  query?: Record<string, string | number | undefined>;
+  query?: Record<string, string | number | boolean | undefined>;
   body?: unknown;
   idempotencyKey?: string;
   signal?: AbortSignal | undefined;

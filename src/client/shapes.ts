@@ -129,6 +129,18 @@ export interface Machine {
   claimedBy: string | null;
   failures: number;
   failure: string | null;
+  /** Where its cloud refuses to delete it. */
+  setAside: SetAside | null;
+}
+
+export interface SetAside {
+  since: string;
+  /** How often its deletion was refused. */
+  refusals: number;
+  /** What the cloud said last. */
+  reason: string;
+  /** null while it is being tried again. */
+  nextTryAt: string | null;
 }
 
 export interface TimelineEntry {
@@ -148,6 +160,9 @@ export interface Status {
   pools: Pool[];
   machineCounts: Record<string, number>;
   leaseCounts: Record<string, number>;
+  freezes: Freeze[];
+  /** The first 50 of those that cannot be deleted. */
+  setAside: Machine[];
   machines: Machine[];
   leases: Lease[];
 }
@@ -163,6 +178,7 @@ export interface LeaseFilter {
 export interface MachineFilter {
   state?: string;
   pool?: string;
+  setAside?: boolean;
   limit?: number;
   cursor?: string;
 }

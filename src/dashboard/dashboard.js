@@ -1,4 +1,13 @@
-import { renderDetail, renderLeases, renderMachines, renderPools, renderTotals, showAges } from './render.js';
+import {
+  renderDetail,
+  renderFreezes,
+  renderLeases,
+  renderMachines,
+  renderPools,
+  renderSetAside,
+  renderTotals,
+  showAges,
+} from './render.js';
 
 const EVERY_MS = 1000;
 const TIMEOUT_MS = 5000;
@@ -10,8 +19,9 @@ start();
 function start() {
   const page = { drawn: new Map(), aheadMs: 0, lastSeen: undefined };
   const byId = (id) => document.getElementById(id);
-  byId('machines').addEventListener('click', (event) => void openDetail(event, byId));
-  byId('leases').addEventListener('click', (event) => void openDetail(event, byId));
+  for (const id of ['set-aside', 'machines', 'leases']) {
+    byId(id).addEventListener('click', (event) => void openDetail(event, byId));
+  }
   void look(page, byId);
 }
 
@@ -57,6 +67,9 @@ function draw(page, byId, status) {
   byId('version').textContent = status.version;
   byId('machines-note').textContent = noteOf(status);
   once('totals', { machines: status.machineCounts, leases: status.leaseCounts }, renderTotals);
+  once('freezes', status.freezes, renderFreezes);
+  byId('set-aside-section').hidden = status.setAside.length === 0;
+  once('set-aside', status.setAside, renderSetAside);
   once('pools', status.pools, renderPools);
   once('machines', status.machines, renderMachines);
   once('leases', status.leases, renderLeases);

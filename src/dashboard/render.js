@@ -22,6 +22,19 @@ export function renderTotals({ machines, leases }) {
   return figures.map(([label, count]) => make('li', {}, [make('strong', {}, [String(count)]), label]));
 }
 
+/** A line for each thing that an operator has frozen. */
+export function renderFreezes(freezes) {
+  return freezes.map(({ verb, since, by }) => {
+    const what = verb === 'launch' ? 'Launches' : 'Deletions';
+    return make('li', {}, [
+      make('strong', {}, [`${what} are frozen`]),
+      ' for ',
+      renderAge(since),
+      ` by ${by}`,
+    ]);
+  });
+}
+
 /** A card for each pool: what it is, how full it is, what its machines do. */
 export function renderPools(pools) {
   if (pools.length === 0) return [make('p', { className: 'empty panel' }, ['No pools yet.'])];
@@ -83,7 +96,34 @@ export function renderMachines(machines) {
   );
 }
 
-function troubleOf({ failures, failure }) {
+/** Rows of the table of machines that cannot be deleted. */
+export function renderSetAside(machines) {
+  return machines.map(({ id, pool, instance, setAside }) =>
+    make('tr', {}, [
+      cell('Machine', [machineButton(id)]),
+      cell('Pool', [pool]),
+      cell('Instance', codeOf(instance)),
+      cell('Since', [renderAge(setAside.since)]),
+      cell('Refused', [timesOf(setAside.refusals)]),
+      cell('Next try', nextTryOf(setAside)),
+      cell('Why', [setAside.reason], 'wide'),
+    ]),
+  );
+}
+
+function timesOf(count) {
+  return count === 1 ? 'once' : `${count} times`;
+}
+
+function nextTryOf({ nextTryAt }) {
+  if (nextTryAt === null) return ['now'];
+  const wait = renderAge(nextTryAt);
+  wait.dataset.still = 'to-come';
+  return [wait];
+}
+
+function troubleOf({ failures, failure, setAside }) {
+  if (setAside !== null) return `its deletion was refused ${timesOf(setAside.refusals)}: ${setAside.reason}`;
   if (failures === 0 && failure === null) return '';
   return `${failures} failed ${failures === 1 ? 'attempt' : 'attempts'}: ${failure ?? 'unknown'}`;
 }
@@ -101,8 +141,18 @@ export function renderLeases(leases) {
       cell('Machine', [lease.machine === null ? '' : machineButton(lease.machine)]),
       cell('Address', codeOf(lease.address)),
       cell('Why', [lease.reason ?? ''], 'wide'),
+      cell('Retry', retryOf(lease)),
     ]),
   );
+}
+
+/** A lost lease names the one that takes its place, and that one names it. */
+function retryOf({ retryOf: lost, retriedBy, retries, maxRetries }) {
+  const parts = [];
+  if (lost !== null) parts.push(`${retries} of ${maxRetries}, of `, renderId(lost));
+  if (lost !== null && retriedBy !== null) parts.push('; ');
+  if (retriedBy !== null) parts.push('goes on as ', renderId(retriedBy));
+  return parts;
 }
 
 /** A machine's facts and timeline; an `error` instead of it is told in their place. */
@@ -127,12 +177,17 @@ function textOf(value) {
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 
-/** Brings every age under `root` up to date, in place. */
+/** Brings every age under `root`, and every wait, up to date in place. */
 export function showAges(root, nowMs) {
   for (const element of root.querySelectorAll('time')) {
-    const text = toAge(nowMs - Date.parse(element.dateTime));
+    const ageMs = nowMs - Date.parse(element.dateTime);
+    const text = element.dataset.still === 'to-come' ? toWait(-ageMs) : toAge(ageMs);
     if (element.textContent !== text) element.textContent = text;
   }
+}
+
+function toWait(ms) {
+  return ms > 0 ? `in ${toAge(ms)}` : 'due';
 }
 
 const UNITS = [

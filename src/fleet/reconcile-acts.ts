@@ -61,7 +61,7 @@ export interface ReconcileActs {
    * False where no sweep is halted there, or one that has found more than that.
    */
   confirmSweep(act: ConfirmSweepAct): Promise<boolean>;
-  /** Deletes tombstones, closed intents, ended batches and transitions older than `before`; bounded by `limit`. */
+  /** Deletes tombstones, closed intents, ended batches and leases, and what logs tell, older than `before`: `limit` of each. */
   purge(act: { before: Date; limit: number }): Promise<number>;
 }
 

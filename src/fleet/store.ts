@@ -38,6 +38,10 @@ export interface Machine {
   /** Failed attempts at the step it owes now. */
   failures: number;
   failure: string | null;
+  /** How often its deletion was refused; above 0 it is set aside: tried again by itself, after growing pauses. */
+  refusals: number;
+  /** When it was refused first. */
+  refusedSince: Date | null;
 }
 
 /** Who writes, when, and how long each state may last. */

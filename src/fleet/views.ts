@@ -1,3 +1,4 @@
+import type { FleetFigures } from './figures.ts';
 import type { IntentKind, LeaseState, MachineState } from './lifecycle.ts';
 import type { Lease } from './pool.ts';
 import type { Machine } from './store.ts';
@@ -11,6 +12,8 @@ export interface Views {
   /** The newest `limit` moves of a machine, the oldest of them first; empty where there is no such machine. */
   machineTimeline(query: { machine: string; limit: number }): Promise<readonly TimelineEntry[]>;
   countByState(): Promise<FleetCounts>;
+  /** Everything countable, read by one statement. */
+  figures(now: Date): Promise<FleetFigures>;
   /** Which of these intents are still open. */
   openIntents(intents: readonly string[]): Promise<ReadonlySet<string>>;
   /** The lease an owner's idempotency key stands for, with the digest it was stored under. */
@@ -38,6 +41,8 @@ export interface LeaseQuery extends Page {
 export interface MachineQuery extends Page {
   pool: string | null;
   state: MachineState | null;
+  /** Only those whose deletion was refused, or only the others; null for all. */
+  setAside: boolean | null;
 }
 
 export interface Listed<Item> {

@@ -114,11 +114,25 @@ export const MachineBody = Type.Object({
   claimedBy: OrNull(Type.String()),
   failures: Type.Integer({ description: 'Failed attempts at the step it owes now.' }),
   failure: OrNull(Type.String()),
+  setAside: OrNull(
+    Type.Object(
+      {
+        since: Instant(),
+        refusals: Type.Integer({ description: 'How often its deletion was refused.' }),
+        reason: Type.String({ description: 'What the cloud said last.' }),
+        nextTryAt: OrNull(
+          Type.String({ format: 'date-time', description: 'null while it is being tried again.' }),
+        ),
+      },
+      { description: 'Its cloud refuses to delete it: it is tried again by itself, after growing pauses.' },
+    ),
+  ),
 });
 
 /** A machine as it goes over the wire. */
 export function toMachineBody(machine: Machine): Static<typeof MachineBody> {
-  const { intent, intentKind, stateSince, deadlineAt, claimedUntil, token, ring: _ring, ...rest } = machine;
+  const { intent, intentKind, stateSince, deadlineAt, claimedUntil, token, ...more } = machine;
+  const { ring: _ring, refusals: _refusals, refusedSince: _since, ...rest } = more;
   return {
     ...rest,
     stateSince: stateSince.toISOString(),
@@ -126,6 +140,18 @@ export function toMachineBody(machine: Machine): Static<typeof MachineBody> {
     intent: intent === null || intentKind === null ? null : { id: intent, kind: intentKind },
     fencingToken: token,
     claimedUntil: toInstant(claimedUntil),
+    setAside: toSetAside(machine),
+  };
+}
+
+function toSetAside(machine: Machine): Static<typeof MachineBody>['setAside'] {
+  const { refusals, refusedSince, failure, batch, claimedUntil } = machine;
+  if (refusedSince === null) return null;
+  return {
+    since: refusedSince.toISOString(),
+    refusals,
+    reason: failure ?? 'unknown',
+    nextTryAt: batch === null ? toInstant(claimedUntil) : null,
   };
 }
 

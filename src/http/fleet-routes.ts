@@ -16,12 +16,13 @@ import {
   toPoolBody,
   toTimelineBody,
 } from './fleet-body.ts';
+import { FreezesBody, toFreezesBody } from './freeze-body.ts';
 import { Instant, LeaseBody, OrNull, toLeaseBody, Word } from './lease-body.ts';
 import { isId, nextCursor, PageQuery, toPage } from './page.ts';
 import type { FleetCounts, Views } from '../fleet/views.ts';
 
 export interface FleetRouteDeps {
-  store: Pick<Store, 'pools' | 'pool' | 'look' | 'haltedSweeps' | 'leftOvers'>;
+  store: Pick<Store, 'pools' | 'pool' | 'look' | 'haltedSweeps' | 'leftOvers' | 'freezes'>;
   views: Views;
   clock: Clock;
   version: string;
@@ -83,17 +84,21 @@ function addMachineList(app: App, { views }: FleetRouteDeps): void {
         ...PageQuery,
         state: Type.Optional(Type.Enum(MACHINE_STATES)),
         pool: Type.Optional(Word('Of this pool.')),
+        setAside: Type.Optional(
+          Type.Boolean({ description: 'Those whose cloud refuses to delete them, or all the others.' }),
+        ),
       },
       { additionalProperties: false },
     ),
     response: { 200: Type.Object({ machines: Type.Array(MachineBody), next: OrNull(Type.String()) }) },
   };
   app.get('/v1/machines', { schema }, async (request) => {
-    const { state, pool } = request.query;
+    const { state, pool, setAside } = request.query;
     const listed = await views.listMachines({
       ...toPage(request.query),
       state: state ?? null,
       pool: pool ?? null,
+      setAside: setAside ?? null,
     });
     return { machines: listed.items.map(toMachineBody), next: nextCursor(listed) };
   });
@@ -126,28 +131,36 @@ function addMachine(app: App, { store, views }: FleetRouteDeps): void {
 
 const STATUS_MACHINES = 200;
 const STATUS_LEASES = 50;
+const STATUS_SET_ASIDE = 50;
+
+const EVERY_MACHINE = { after: null, pool: null, state: null, setAside: null } as const;
+
+const STATUS = {
+  summary: 'The fleet at a glance: counts, what is frozen, the first machines, your latest leases.',
+  response: {
+    200: Type.Object({
+      version: Type.String(),
+      now: Instant(),
+      pools: Type.Array(PoolBody),
+      machineCounts: Counts,
+      leaseCounts: Counts,
+      freezes: FreezesBody.properties.freezes,
+      setAside: Type.Array(MachineBody, { description: 'Machines that cannot be deleted; the first 50.' }),
+      machines: Type.Array(MachineBody),
+      leases: Type.Array(LeaseBody),
+    }),
+  },
+};
 
 function addStatus(app: App, { store, views, clock, version }: FleetRouteDeps): void {
-  const schema = {
-    summary: 'The fleet at a glance: counts, the first machines, your latest leases.',
-    response: {
-      200: Type.Object({
-        version: Type.String(),
-        now: Instant(),
-        pools: Type.Array(PoolBody),
-        machineCounts: Counts,
-        leaseCounts: Counts,
-        machines: Type.Array(MachineBody),
-        leases: Type.Array(LeaseBody),
-      }),
-    },
-  };
-  app.get('/v1/status', { schema }, async (request) => {
-    const [pools, toBody, counts, machines, leases] = await Promise.all([
+  app.get('/v1/status', { schema: STATUS }, async (request) => {
+    const [pools, toBody, counts, freezes, setAside, machines, leases] = await Promise.all([
       store.pools(),
       readPoolBodies({ store, views }),
       views.countByState(),
-      views.listMachines({ limit: STATUS_MACHINES, after: null, pool: null, state: null }),
+      store.freezes(),
+      views.listMachines({ ...EVERY_MACHINE, limit: STATUS_SET_ASIDE, setAside: true }),
+      views.listMachines({ ...EVERY_MACHINE, limit: STATUS_MACHINES }),
       views.listLeases({
         limit: STATUS_LEASES,
         after: null,
@@ -162,6 +175,8 @@ function addStatus(app: App, { store, views, clock, version }: FleetRouteDeps): 
       pools: pools.map(toBody),
       machineCounts: machinesOverall(counts),
       leaseCounts: countsOf(LEASE_STATES, counts.leases),
+      ...toFreezesBody(freezes),
+      setAside: setAside.items.map(toMachineBody),
       machines: machines.items.map(toMachineBody),
       leases: leases.items.map(toLeaseBody),
     };

@@ -1,11 +1,11 @@
-import { Type, type Static } from 'typebox';
-import { FREEZABLE, type Freezable, type Freeze } from '../fleet/brakes.ts';
+import { Type } from 'typebox';
+import { FREEZABLE, type Freezable } from '../fleet/brakes.ts';
 import type { Clock } from '../fleet/ports.ts';
 import type { Store } from '../fleet/store.ts';
 import type { App } from './app.ts';
 import { callerOf } from './authentication.ts';
 import { ApiError } from './error-reply.ts';
-import { Instant } from './lease-body.ts';
+import { FreezesBody, toFreezesBody } from './freeze-body.ts';
 import { OPERATORS_ONLY } from './sweep-routes.ts';
 
 export interface FreezeRouteDeps {
@@ -14,14 +14,11 @@ export interface FreezeRouteDeps {
 }
 
 const Verbs = Type.Array(Type.Enum(FREEZABLE), { minItems: 1, maxItems: FREEZABLE.length });
-const FreezesBody = Type.Object({
-  freezes: Type.Array(Type.Object({ verb: Type.Enum(FREEZABLE), since: Instant(), by: Type.String() })),
-});
 
 /** Stopping launches or deletions in the whole fleet, and letting them go on. */
 export function addFreezeRoutes(app: App, { store, clock }: FreezeRouteDeps): void {
   const list = { summary: 'What is frozen.', response: { 200: FreezesBody } };
-  app.get('/v1/freezes', { schema: list }, async () => toBody(await store.freezes()));
+  app.get('/v1/freezes', { schema: list }, async () => toFreezesBody(await store.freezes()));
 
   const body = Type.Object({ verbs: Verbs, frozen: Type.Boolean() }, { additionalProperties: false });
   const summary =
@@ -31,10 +28,6 @@ export function addFreezeRoutes(app: App, { store, clock }: FreezeRouteDeps): vo
     if (!operator) throw new ApiError(OPERATORS_ONLY);
     const { frozen } = request.body;
     const verbs: Freezable[] = [...new Set(request.body.verbs)];
-    return toBody(await store.setFreeze({ verbs, frozen, by: `api:${owner}`, now: clock.now() }));
+    return toFreezesBody(await store.setFreeze({ verbs, frozen, by: `api:${owner}`, now: clock.now() }));
   });
-}
-
-function toBody(freezes: readonly Freeze[]): Static<typeof FreezesBody> {
-  return { freezes: freezes.map(({ verb, since, by }) => ({ verb, since: since.toISOString(), by })) };
 }

@@ -11,6 +11,7 @@ import { addFreezeRoutes } from './freeze-routes.ts';
 import { addHealthRoutes, type ReadinessChecks } from './health-routes.ts';
 import { addLeaseRoutes } from './lease-routes.ts';
 import type { LeaseWaits } from './lease-wait.ts';
+import { addMetricsRoute } from './metrics/metrics-route.ts';
 import { createOrderlyClose, type OrderlyClose } from './orderly-close.ts';
 import { addPages } from './pages.ts';
 import { createSessions } from './sessions.ts';
@@ -125,6 +126,7 @@ function build(deps: HttpServerDeps, stopping: AbortSignal): { app: App; close: 
     addFleetRoutes(app, { store, views, clock, version: deps.version });
     addSweepRoutes(app, { store, clock });
     addFreezeRoutes(app, { store, clock });
+    addMetricsRoute(app, { views, clock, version: deps.version });
     addHealthRoutes(app, { checks: deps.checks, log, readinessTimeoutMs });
     app.get('/openapi.json', { schema: { hide: true }, config: { open: true } }, async () => app.swagger());
     addPages(app, { authentication, sessions, sessionMs, secureCookie });

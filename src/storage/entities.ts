@@ -56,6 +56,8 @@ export const MachineEntity = defineEntity({
     stateSince: p.datetime(),
     failures: p.integer(),
     failure: p.text().nullable(),
+    refusals: p.integer(),
+    refusedSince: p.datetime().nullable(),
     createdAt: p.datetime(),
     changedAt: p.datetime(),
   },

@@ -91,21 +91,39 @@ async function purge(database: Database, act: { before: Date; limit: number }): 
   return purged;
 }
 
+/** What a purge takes is counted in the same write: whoever adds up what is there and what was there misses nothing. */
+function counted(kind: 'machine' | 'lease' | 'batch'): string {
+  return `counted as (
+     insert into purged (kind, place, label, count)
+       select '${kind}', place, label, count(*) from gone group by place, label order by place, label
+     on conflict (kind, place, label) do update set count = purged.count + excluded.count
+   )`;
+}
+
 /** Instances before machines before batches: each is kept while something that may still matter names it. */
 const PURGES = [
   `delete from instance where id in (select id from instance where gone_at < $1 limit $2) returning id`,
-  `delete from machine where id in (
-     select m.id from machine m where m.state = 'deleted' and m.state_since < $1
-       and not exists (select from instance i where i.machine_id = m.id and i.gone_at is null) limit $2) returning id`,
+  `with gone as (
+     delete from machine where id in (
+       select m.id from machine m where m.state = 'deleted' and m.state_since < $1
+         and not exists (select from instance i where i.machine_id = m.id and i.gone_at is null) limit $2)
+     returning id, pool as place, state as label
+   ), ${counted('machine')}
+   select id from gone`,
   `delete from intent where id in (select id from intent where closed_at < $1 limit $2) returning id`,
   `with gone as (
      delete from batch where id in (
        select b.id from batch b where b.ended_at < $1 and not exists (
          select from batch_member l join machine m on m.id = l.machine_id where l.batch_id = b.id and m.batch_id = b.id)
        limit $2)
-     returning id
-   ), members as (delete from batch_member l using gone g where l.batch_id = g.id)
+     returning id, lane as place, verb as label
+   ), members as (delete from batch_member l using gone g where l.batch_id = g.id), ${counted('batch')}
    select id from gone`,
-  `delete from lease where id in (select id from lease where ended_at < $1 limit $2) returning id`,
+  `with gone as (
+     delete from lease where id in (select id from lease where ended_at < $1 limit $2)
+     returning id, coalesce(pool, '') as place, state as label
+   ), ${counted('lease')}
+   select id from gone`,
   `delete from transition where seq in (select seq from transition where at < $1 order by seq limit $2) returning seq`,
+  `delete from audit where id in (select id from audit where at < $1 order by id limit $2) returning id`,
 ];

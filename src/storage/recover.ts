@@ -92,8 +92,12 @@ async function giveUp(
   await sql.query(GIVE_UP, values);
 }
 
-/** The next deadline: a minute for what is owed at once, growing up to an hour while the same thing keeps failing. */
-const GIVE_UP = `update machine m set state = $2::text, batch_id = null, token = m.token + 1, claimed_until = null, claimed_by = null,
+/**
+ * The next deadline: a minute for what is owed at once, growing up to an hour while the same thing keeps failing. What
+ * is set aside stays so until its pause is over.
+ */
+const GIVE_UP = `update machine m set state = $2::text, batch_id = null, token = m.token + 1, claimed_by = null,
+    claimed_until = case when m.refusals > 0 and m.batch_id is null then m.claimed_until end,
     state_since = case when m.state = $2::text then m.state_since else $3::timestamptz end,
     failures = m.failures + 1,
     deadline_at = $3::timestamptz + least(3600, 60 * 2 ^ least(m.failures, 6)) * interval '1 second'

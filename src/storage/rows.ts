@@ -5,7 +5,8 @@ import type { Batch, Machine } from '../fleet/store.ts';
 import type { Row } from './database.ts';
 
 export const MACHINE_COLUMNS = `id, pool, placement, state, intent_id, intent_kind, token, claimed_until, claimed_by, batch_id,
-  lease_id, instance_id, address, clean, halted, uses, owed, ring, deadline_at, state_since, failures, failure`;
+  lease_id, instance_id, address, clean, halted, uses, owed, ring, deadline_at, state_since, failures, failure,
+  refusals, refused_since`;
 
 /** The columns of MACHINE_COLUMNS under a table's alias. */
 export function machineColumns(alias: string): string {
@@ -36,6 +37,8 @@ export function toMachine(row: Row): Machine {
     stateSince: row['state_since'] as Date,
     failures: row['failures'] as number,
     failure: row['failure'] as string | null,
+    refusals: row['refusals'] as number,
+    refusedSince: row['refused_since'] as Date | null,
   };
 }
 

@@ -59,7 +59,7 @@ const FINISH = `with item as materialized (
       deadline_at = case when m.state = $4::text then m.deadline_at
         else $5::timestamptz + o.deadline_ms * interval '1 millisecond' end,
       clean = m.clean or $3::text in ('launch', 'reset'), halted = $3::text = 'stop',
-      address = coalesce(o.told, m.address), failures = 0, failure = null, ring = 0,
+      address = coalesce(o.told, m.address), failures = 0, failure = null, refusals = 0, refused_since = null, ring = 0,
       intent_id = case when $3::text = 'delete' then null else m.intent_id end,
       intent_kind = case when $3::text = 'delete' then null else m.intent_kind end,
       changed_by = $6, changed_at = $5
@@ -82,8 +82,9 @@ const FINISH = `with item as materialized (
 
 /**
  * Writes the outcome of members whose act failed. A launch, start, reset or stop that failed means retire (an open
- * quarantine stays): nothing about that machine is known for certain. A failed delete is tried again after a growing
- * pause, by itself, so that it holds up no other.
+ * quarantine stays): nothing about that machine is known for certain. A machine whose delete failed is set aside, by
+ * itself, so that it holds up no other: it is tried again after a second, and after twice as long each time, up to ten
+ * minutes.
  */
 export async function failMembers(
   sql: Sql,
@@ -110,8 +111,10 @@ const FAIL = `with item as materialized (
     update machine m set batch_id = null, claimed_by = null, failure = o.told, failures = m.failures + 1,
       state = case when $3::text = 'stop' then 'stopped' else m.state end,
       state_since = case when $3::text = 'stop' then $4::timestamptz else m.state_since end,
+      refusals = m.refusals + ($3::text = 'delete')::integer,
+      refused_since = case when $3::text = 'delete' then coalesce(m.refused_since, $4::timestamptz) end,
       claimed_until = case when $3::text = 'delete'
-        then $4::timestamptz + least(600, 2 ^ least(m.failures, 10)) * interval '1 second' end,
+        then $4::timestamptz + least(600, 2 ^ least(m.refusals, 10)) * interval '1 second' end,
       deadline_at = case when $3::text = 'delete' then m.deadline_at else $4::timestamptz + interval '1 minute' end,
       changed_by = $5, changed_at = $4
     from old o where m.id = o.id returning m.id

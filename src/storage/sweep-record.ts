@@ -60,6 +60,20 @@ const WRITE = `update sweep set listed_at = $3, halted_at = $4, halt_why = $5, h
     confirmed_count = $7, confirmed_until = $8, confirmed_by = $9
   where pool = $1 and placement = $2`;
 
+/** Adds to what the sweeps of a placement have found so far; its record is locked. */
+export async function addToTotals(
+  sql: Sql,
+  placement: { pool: string; name: string },
+  found: { sighted?: number; condemned?: number; lost?: number },
+): Promise<void> {
+  const { sighted = 0, condemned = 0, lost = 0 } = found;
+  if (sighted + condemned + lost === 0) return;
+  await sql.query(ADD, [placement.pool, placement.name, sighted, condemned, lost]);
+}
+
+const ADD = `update sweep set sighted = sighted + $3, condemned = condemned + $4, lost = lost + $5
+  where pool = $1 and placement = $2`;
+
 const AUDIT = `insert into audit (at, by, what, subject, detail) values ($1, $2, $3, $4, $5)`;
 
 export async function haltedSweeps(sql: Sql): Promise<readonly HaltedSweep[]> {

@@ -4,7 +4,7 @@ import { condemn } from './condemn.ts';
 import type { Database, Sql } from './database.ts';
 import { condemnLeftOvers, sightLeftOvers } from './left-overs.ts';
 import { openIntent } from './open-intent.ts';
-import { keepRecord, lockRecord } from './sweep-record.ts';
+import { addToTotals, keepRecord, lockRecord } from './sweep-record.ts';
 
 /**
  * Compares a whole listing, made before this look at the database, with the instances known at its placement. Both
@@ -59,10 +59,14 @@ async function condemnStrays(
   await keepRecord(sql, { judgement, counts, act });
   const { verdict, why } = judgement;
   const told = { sighted: sighted.length, verdict, why, counts };
-  if (verdict !== 'go') return { ...told, condemned: [], leftOvers: [], over: [] };
+  if (verdict !== 'go') {
+    await addToTotals(sql, act.placement, { sighted: sighted.length });
+    return { ...told, condemned: [], leftOvers: [], over: [] };
+  }
   const reason = 'seen in the cloud, owned by nobody';
   const condemned = await condemn(sql, { instances, reason, now: act.now, by: act.by });
   const due = await condemnLeftOvers(sql, act, settledBefore(act));
+  await addToTotals(sql, act.placement, { sighted: sighted.length, condemned: condemned.length });
   return { ...told, condemned, leftOvers: due, over: absent['over'] as string[] };
 }
 
@@ -71,15 +75,16 @@ async function loseMissing(
   { items, over, act }: { items: string; over: readonly string[]; act: SweepAct },
 ): Promise<string[]> {
   const place = [act.placement.pool, act.placement.name];
+  // First, as above: whoever held machines and then waited for it could wait for ever.
+  await lockRecord(sql, act.placement);
   await lockMachinesOf(sql, [items, ...place, act.listedAt]);
   await sql.query(BACK, [items, ...place]);
   const times = [act.listedAt, act.now, settledBefore(act)];
   const missing = await sql.query(MISSING, [items, ...place, ...times, act.by, over]);
-  return loseMachines(
-    sql,
-    missing.map((row) => row['machine_id'] as string),
-    { ...act, reason: 'its instance is gone' },
-  );
+  const machines = missing.map((row) => row['machine_id'] as string);
+  const lost = await loseMachines(sql, machines, { ...act, reason: 'its instance is gone' });
+  await addToTotals(sql, act.placement, { lost: lost.length });
+  return lost;
 }
 
 /** Counted from when the listing began: one that took long to arrive tells no more than it did then. */

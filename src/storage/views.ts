@@ -3,6 +3,7 @@ import type { IntentKind, MachineState } from '../fleet/lifecycle.ts';
 import type { FleetCounts, LeaseQuery, Listed, MachineQuery, TimelineEntry, Views } from '../fleet/views.ts';
 import { fromUnitOfWork, type Row } from './database.ts';
 import { TransitionEntity } from './entities.ts';
+import { readFigures } from './figures.ts';
 import { LEASE_SELECT, machineColumns, toLease, toMachine } from './rows.ts';
 
 /** What pages and lists read; each query has a unit of work of its own. */
@@ -20,6 +21,7 @@ export function createViews(fork: () => EntityManager): Views {
     },
     machineTimeline: (query) => fromUnitOfWork(timeline(fork(), query)),
     countByState: () => countByState(fork()),
+    figures: (now) => fromUnitOfWork(readFigures(fork(), now)),
     async openIntents(intents) {
       const sql = `select id from intent where closed_at is null and id::text in (select jsonb_array_elements_text(?::jsonb))`;
       const open = await rows(fork(), sql, [JSON.stringify(intents)]);
@@ -84,6 +86,7 @@ function machineFilter(query: MachineQuery): Filter {
   return filter([
     query.pool === null ? undefined : ['m.pool = ?', query.pool],
     query.state === null ? ['m.live'] : ['m.state = ?', query.state],
+    query.setAside === null ? undefined : ['(m.refusals > 0) = ?', query.setAside],
     query.after === null ? undefined : ['m.id > ?', query.after],
   ]);
 }

@@ -50,7 +50,7 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
   { packages: ['@azure/', '@aws-sdk/'], onlyIn: ['src/providers/'], lazily: true },
   { packages: ['@mikro-orm/'], onlyIn: ['src/storage/'] },
   { packages: ['pg'], onlyIn: ['src/storage/', 'src/embedded/'] },
-  { packages: ['fastify', '@fastify/', '@bull-board/'], onlyIn: ['src/http/'] },
+  { packages: ['fastify', '@fastify/', '@bull-board/', 'prom-client'], onlyIn: ['src/http/'] },
 ];
 
 /** Parts that name no package at all, node's own included. */

@@ -7,6 +7,7 @@ import { runCommandLine } from '../../src/cli/drover.ts';
 import { toSeconds } from '../../src/cli/option-values.ts';
 import { plain, table } from '../../src/cli/print.ts';
 import { aPool, startFleet, TOKENS, type Fleet } from '../http/fleet-server.ts';
+import { addRefusedMachine } from '../http/refused-machine.ts';
 import { startDrover, type Finished } from './drover-process.ts';
 
 const guests = aPool();
@@ -151,6 +152,17 @@ test('a halted sweep is told of with the pools, with the command by which an ope
   expect(await droverIn(asOperator, command)).toMatchObject({ code: 0, err: '' });
   expect((await droverIn(asOperator, ['confirm-sweep', 'wild', 'there', '--count', '6'])).code).toBe(1);
   expect(await fleet.store.sweep(act)).toMatchObject({ verdict: 'go', condemned: ids });
+});
+
+test('machines that cannot be deleted are listed with why, and one tells it of itself', async () => {
+  const refusal = { failure: 'has a lock on it', now: new Date() };
+  const { id } = await addRefusedMachine(fleet, guests, refusal);
+  const { machines } = await json('machines', '--set-aside');
+  expect(machines).toMatchObject([{ id, setAside: { refusals: 1, reason: 'has a lock on it' } }]);
+  const said =
+    /set aside since \S+: its deletion was refused once, is tried again at \S+; has a lock on it$/m;
+  expect((await drover('machines', '--set-aside')).out).toMatch(said);
+  expect((await drover('show', id)).out).toMatch(said);
 });
 
 test('launches and deletions are frozen and let go, and the pools tell of it', async () => {

@@ -11,6 +11,7 @@ import { poolsContract } from './store/pools.ts';
 import { racesContract } from './store/races.ts';
 import { recoveryContract } from './store/recovery.ts';
 import { retriesContract } from './store/retries.ts';
+import { setAsideContract } from './store/set-aside.ts';
 import { stepsContract } from './store/steps.ts';
 import { leftOversContract } from './store/left-overs.ts';
 import { sweepBrakesContract } from './store/sweep-brakes.ts';
@@ -50,6 +51,7 @@ const CONTRACTS = [
   leftOversContract,
   retriesContract,
   freezeContract,
+  setAsideContract,
   bellsContract,
   racesContract,
 ];

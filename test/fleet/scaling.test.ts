@@ -26,6 +26,8 @@ function aMachine([state, kind, idleMs = 0]: Brief, index: number): Machine {
       deadlineAt: null,
       failures: 0,
       failure: null,
+      refusals: 0,
+      refusedSince: null,
     },
   };
 }

@@ -26,6 +26,7 @@ const PROTECTED = [
   ['GET', '/v1/machines'],
   ['GET', '/v1/machines/x'],
   ['GET', '/v1/status'],
+  ['GET', '/metrics'],
   ['GET', '/'],
   ['GET', '/nothing-here'],
 ] as const;
@@ -81,6 +82,7 @@ test('the description of the API is open, complete and made of the schemas that 
   const described = Object.keys(body.paths).toSorted();
   expect(described).toEqual([
     '/healthz',
+    '/metrics',
     '/readyz',
     '/v1/freezes',
     '/v1/leases',

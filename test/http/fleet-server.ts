@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Log } from '../../src/fleet/ports.ts';
+import type { Clock, Log } from '../../src/fleet/ports.ts';
 import type { Pool } from '../../src/fleet/pool.ts';
 import type { Machine, Store } from '../../src/fleet/store.ts';
 import type { Board } from '../../src/http/board.ts';
@@ -22,6 +22,14 @@ export const TOKENS = {
   operator: 'token-of-the-operator',
 } as const;
 export type Who = keyof typeof TOKENS;
+
+const REAL_CLOCK: Clock = { now: () => new Date() };
+
+const RECORDS = [
+  { owner: 'ann', sha256: sha256(TOKENS.ann) },
+  { owner: 'bob', sha256: sha256(TOKENS.bob) },
+  { owner: 'operator', sha256: sha256(TOKENS.operator), operator: true },
+];
 
 export interface Fleet {
   store: Store;
@@ -58,6 +66,8 @@ export interface FleetOptions {
   settings?: Partial<HttpSettings>;
   waits?: LeaseWaits;
   board?: Board;
+  /** The server's, instead of the real one. */
+  clock?: Clock;
   checks?: { store(): Promise<unknown>; redis(): Promise<unknown> };
   /** Stands before the store, to make it fail. */
   wrapStore?: (store: Store) => Store;
@@ -69,6 +79,7 @@ export interface FleetOptions {
 
 /** The real server over the real store in a database of its own. */
 export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
+  const { clock } = { clock: REAL_CLOCK, ...options };
   const database = await createTestDatabase();
   const reachedAt = (await options.through?.(database.url)) ?? database.url;
   const storage = await createStorage({ url: reachedAt, connections: 6 });
@@ -94,14 +105,10 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     },
     waits: options.waits ?? createLeaseWaits(listener, () => new Date()),
     checks: options.checks ?? { store: () => storage.ping(), redis: async () => undefined },
-    clock: { now: () => new Date() },
+    clock,
     newId: randomUUID,
     log: collectingLog(logged),
-    tokens: [
-      { owner: 'ann', sha256: sha256(TOKENS.ann) },
-      { owner: 'bob', sha256: sha256(TOKENS.bob) },
-      { owner: 'operator', sha256: sha256(TOKENS.operator), operator: true },
-    ],
+    tokens: RECORDS,
     settings: { ...HTTP_DEFAULTS, ...options.settings },
     ...(options.board !== undefined && { board: options.board }),
     version: '0.0.0-test',

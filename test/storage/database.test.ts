@@ -175,7 +175,7 @@ describe('while PostgreSQL is away', () => {
     onTestFinished(() => storage.close());
     line.cut();
     const now = new Date();
-    const page = { limit: 1, after: null, state: null, pool: null };
+    const page = { limit: 1, after: null, state: null, pool: null, setAside: null };
     for (const ask of [
       () => storage.store.pools(),
       () => storage.store.pool('guests'),

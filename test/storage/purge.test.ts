@@ -93,6 +93,16 @@ test('old entries of the log go, and so does nothing else of a machine that live
   expect(rows).toEqual([{ token: '1' }]);
 });
 
+test('old entries of the audit go, and recent ones stay', async () => {
+  for (const at of [old, recent]) {
+    await fleet.run(`insert into audit (at, by, what, subject) values ($1, 'a test', 'freeze', 'launch')`, [
+      at,
+    ]);
+  }
+  await purge();
+  expect(await fleet.run(`select at from audit`)).toEqual([{ at: recent }]);
+});
+
 test('no more goes at once than it may, and the rest goes the next time', async () => {
   await purge();
   for (let count = 0; count < 5; count += 1) await ended('failed', old);

@@ -9,7 +9,7 @@ defineStoreContract('PostgreSQL', async () => {
   return {
     ...{ store, outbox, newId: randomUUID },
     living: async (pool) =>
-      (await views.listMachines({ pool, state: null, after: null, limit: 10_000 })).items,
+      (await views.listMachines({ pool, state: null, setAside: null, after: null, limit: 10_000 })).items,
     async close() {
       await close();
       await database.drop();

@@ -67,3 +67,17 @@ test('of two first sweeps at once, one only reports and the other one finds its 
   const both = await Promise.all([sweepAt(0, 1), sweepAt(0, 1)]);
   expect(both.map((each) => each.verdict).toSorted()).toEqual(['go', 'report']);
 });
+
+test('what sweeps sight, condemn and lose adds up with their record, and what they only report does not', async () => {
+  const totals = async () => {
+    const rows = 'select sighted::integer, condemned::integer, lost::integer from sweep where pool = $1';
+    return (await fleet.sql(rows, [fleet.pool.name]))[0];
+  };
+  await fleet.ready();
+  await sweepAt(3600, 2);
+  expect(await totals()).toEqual({ sighted: 2, condemned: 0, lost: 0 });
+  await sweepAt(3610, 3);
+  expect(await totals()).toEqual({ sighted: 3, condemned: 2, lost: 1 });
+  await sweepAt(3620, 3);
+  expect(await totals()).toEqual({ sighted: 3, condemned: 3, lost: 1 });
+});

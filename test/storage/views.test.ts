@@ -109,7 +109,7 @@ describe('the list of machines', () => {
     const ids: string[] = [];
     for (let count = 0; count < 5; count += 1) ids.push(await fleet.machine({ pool: 'runners' }));
     const tombstone = await fleet.machine({ pool: 'runners', state: 'deleted' });
-    const query = { pool: 'runners', limit: 2 };
+    const query = { pool: 'runners', limit: 2, setAside: null };
     const found = await pages((after) => storage.views.listMachines({ ...query, state: null, after }));
     expect(found.flat()).toEqual(ids.toSorted());
     const deleted = await storage.views.listMachines({ ...query, state: 'deleted', after: null });
@@ -129,6 +129,7 @@ describe('the list of machines', () => {
       state: 'booting',
       limit: 9,
       after: null,
+      setAside: null,
     });
     expect(items).toEqual([await storage.store.look(id)]);
     expect(items[0]).toMatchObject({ token: 3, deadlineAt: at(3), failures: 2 });

@@ -63,6 +63,8 @@ export const NEWBORN = {
   rungAt: null,
   failures: 0,
   failure: null,
+  refusals: 0,
+  refusedSince: null,
 } as const;
 
 const UNDERTAKER = { ...NEWBORN, state: 'provisioning', intentKind: 'retire' } as const;

@@ -57,7 +57,9 @@ function giveUp(tables: Tables, machine: MachineRow, act: RecoverAct): MachineRo
   const extraMs = machine.state === 'deleting' ? (act.deadlines.deleting ?? 0) : 0;
   const row: MachineRow = {
     ...machine,
-    ...{ state: next, batch: null, token: machine.token + 1, claimedUntil: null, claimedBy: null },
+    ...{ state: next, batch: null, token: machine.token + 1, claimedBy: null },
+    // What is set aside stays so until its pause is over.
+    claimedUntil: machine.refusals > 0 && machine.batch === null ? machine.claimedUntil : null,
     stateSince: next === machine.state ? machine.stateSince : act.now,
     failures: machine.failures + 1,
     deadlineAt: after(act.now, pauseS * 1000 + extraMs),

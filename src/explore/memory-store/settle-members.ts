@@ -69,7 +69,7 @@ function finished(old: MachineRow, told: DoneMember, { batch, now, by }: Settlin
     clean: old.clean || verb === 'launch' || verb === 'reset',
     halted: verb === 'stop',
     address: told.address ?? old.address,
-    ...{ failures: 0, failure: null, ring: 0 },
+    ...{ failures: 0, failure: null, refusals: 0, refusedSince: null, ring: 0 },
     ...(verb === 'delete' && { intent: null, intentKind: null }),
     ...{ changedBy: by, changedAt: now },
   };
@@ -86,7 +86,7 @@ export interface FailedMember {
   failure: string;
 }
 
-/** What failed means retire (an open quarantine stays), but a delete, which is tried again after a growing pause. */
+/** What failed means retire (an open quarantine stays), but a delete: its machine is set aside for a growing pause. */
 export function failMembers(memory: Memory, act: Settling & { failed: readonly FailedMember[] }): void {
   if (act.failed.length === 0) return;
   const { tables } = memory;
@@ -109,10 +109,12 @@ const DELETE_PAUSE_MOST_S = 600;
 function failed(old: MachineRow, failure: string, { batch, now, by }: Settling): MachineRow {
   const isDelete = batch.verb === 'delete';
   const stops = batch.verb === 'stop';
-  const pauseS = Math.min(DELETE_PAUSE_MOST_S, 2 ** Math.min(old.failures, 10));
+  const pauseS = Math.min(DELETE_PAUSE_MOST_S, 2 ** Math.min(old.refusals, 10));
   return {
     ...old,
     ...{ batch: null, claimedBy: null, failure, failures: old.failures + 1 },
+    refusals: old.refusals + (isDelete ? 1 : 0),
+    refusedSince: isDelete ? (old.refusedSince ?? now) : null,
     state: stops ? 'stopped' : old.state,
     stateSince: stops ? now : old.stateSince,
     claimedUntil: isDelete ? after(now, pauseS * 1000) : null,

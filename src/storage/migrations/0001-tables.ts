@@ -85,10 +85,13 @@ export const TABLES = [
     state_since timestamptz not null,
     failures integer not null default 0,
     failure text,
+    refusals integer not null default 0,
+    refused_since timestamptz,
     created_at timestamptz not null,
     changed_by text not null,
     changed_at timestamptz not null,
     check ((intent_id is null) = (intent_kind is null)),
+    check ((refusals = 0) = (refused_since is null)),
     check (state <> 'ready' or clean),
     check (batch_id is null or state in (${lifecycleDdl.batchedStates})),
     check (lease_id is null or state in (${lifecycleDdl.heldStates})),
@@ -177,6 +180,9 @@ export const TABLES = [
     pool text not null,
     placement text not null,
     listed_at timestamptz,
+    sighted bigint not null default 0,
+    condemned bigint not null default 0,
+    lost bigint not null default 0,
     halted_at timestamptz,
     halt_why text,
     halt_counts jsonb,
@@ -228,5 +234,13 @@ export const TABLES = [
     what text not null,
     subject text not null,
     detail jsonb not null default 'null'
+  )`,
+  // How many rows of each kind were purged: with those still there they make totals that never go down.
+  `create table purged (
+    kind text not null check (kind in ('machine', 'lease', 'batch')),
+    place text not null,
+    label text not null,
+    count bigint not null check (count > 0),
+    primary key (kind, place, label)
   )`,
 ];

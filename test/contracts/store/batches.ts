@@ -297,21 +297,4 @@ function failingContract(given: Given): void {
     await on.store.failBatch({ ...act, pools: await on.store.pools() });
     expect(await on.seen(machine)).toMatchObject({ state: 'stopped', intentKind: 'retire', owed: 'release' });
   });
-
-  it('a delete that is refused is tried again after a growing pause, by itself', async () => {
-    const on = given();
-    const machine = await on.deleting();
-    for (const pauseMs of [1000, 2000, 4000]) {
-      const batch = await on.closed('delete', [await on.seen(machine.id)]);
-      const act = { batch: batch.id, token: batch.token, failure: 'refused', by: 'lane', now: on.now() };
-      await on.store.failBatch({ ...act, pools: await on.store.pools() });
-      expect(await on.seen(machine.id)).toMatchObject({
-        ...{ state: 'deleting', batch: null, claimedUntil: on.later(pauseMs), owed: 'delete' },
-        deadlineAt: machine.deadlineAt,
-      });
-      expect((await on.claim(machine.id, 'delete')).granted).toBe(false);
-      on.pass(pauseMs);
-      await on.claimed(machine.id, 'delete');
-    }
-  });
 }
