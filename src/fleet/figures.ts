@@ -33,6 +33,8 @@ export interface FleetFigures {
     sighted: number;
     condemned: number;
     lost: number;
+    /** Disks, network cards and addresses that are condemned and still there. */
+    leftOvers: number;
   }[];
   frozen: readonly { verb: Freezable; frozen: boolean }[];
   total: {

@@ -66,7 +66,8 @@ const PARTS: Record<keyof Omit<FleetFigures, 'total'>, string> = {
   ),
   sweeps: list(
     `select s.pool, s.placement, ${age('s.listed_at')} as "listedSecondsAgo", s.halted_at is not null as halted,
-        s.sighted, s.condemned, s.lost
+        s.sighted, s.condemned, s.lost, (select count(*) from left_over o
+          where o.pool = s.pool and o.placement = s.placement and o.condemned_at is not null) as "leftOvers"
       from sweep s where s.listed_at is not null`,
   ),
   frozen: list(`select verb, frozen_at is not null as frozen from frozen`),

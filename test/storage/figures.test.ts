@@ -103,6 +103,12 @@ test('batches, outbox, placements, sweeps and freezes are told as they stand', a
       values ('spare', 'here', $1, $2, 'too much', '{}', 6, 5, 4)`,
     halt,
   );
+  await fleet.run(
+    `insert into left_over (pool, placement, id, kind, sighted_at, condemned_at)
+      values ('spare', 'here', 'vol-1', 'disk', $1, $1), ('spare', 'here', 'vol-2', 'disk', $1, null),
+        ('spare', 'there', 'vol-3', 'disk', $1, $1)`,
+    [ago(20)],
+  );
   await storage.store.setFreeze({ verbs: ['delete'], frozen: true, by: 'test', now });
   const found = await figures();
   expect(found.batches).toEqual([{ lane: 'set', verb: 'launch', state: 'sent', count: 2, failing: 1 }]);
@@ -113,7 +119,7 @@ test('batches, outbox, placements, sweeps and freezes are told as they stand', a
     { pool: 'spare', placement: 'there', failures: 1, coolSeconds: 0 },
   ]);
   const place = { pool: 'spare', placement: 'here' };
-  const totals = { sighted: 6, condemned: 5, lost: 4 };
+  const totals = { sighted: 6, condemned: 5, lost: 4, leftOvers: 1 };
   expect(found.sweeps).toEqual([{ ...place, listedSecondsAgo: 20, halted: true, ...totals }]);
   expect(found.frozen).toContainEqual({ verb: 'delete', frozen: true });
 });

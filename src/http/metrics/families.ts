@@ -167,6 +167,13 @@ export const FAMILIES: Readonly<Record<string, Family>> = {
     ...counter('Machines that sweeps have ended, since their instance was gone.', ['pool', 'placement']),
     samples: ({ sweeps }) => sweeps.map(({ pool, placement, lost }) => [{ pool, placement }, lost]),
   },
+  left_overs: {
+    ...gauge('Disks, network cards and addresses that no instance has and that are being deleted.', [
+      'pool',
+      'placement',
+    ]),
+    samples: ({ sweeps }) => sweeps.map(({ pool, placement, leftOvers }) => [{ pool, placement }, leftOvers]),
+  },
   frozen: {
     ...gauge('1 where an operator has frozen launches or deletions.', ['verb']),
     samples: ({ frozen }) =>
