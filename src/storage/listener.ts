@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { isSession } from './session.ts';
 
 export interface Listener {
   start(): Promise<void>;
@@ -10,6 +11,8 @@ export interface Listener {
 interface ListenerOptions {
   url: string;
   onError(error: unknown): void;
+  /** The address leads to a pooler, behind which nothing is ever heard: it is not tried again. */
+  onDeaf(): void;
 }
 
 const RECONNECT_MS = 1000;
@@ -49,11 +52,18 @@ function createLine(options: LineOptions): Line {
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
   let stopped = true;
+  let deaf = false;
 
   const connect = async (): Promise<void> => {
     const next = openClient(options, (error) => again(next, error));
     try {
       await next.connect();
+      // Told to listen, a pooler would have whichever session it lends out next hear in our place.
+      if (!(await isSession(next))) {
+        deaf = true;
+        options.onDeaf();
+        return void next.end().catch(() => undefined);
+      }
       for (const channel of options.hearers.keys()) await listen(next, channel);
       if (stopped) return void next.end().catch(() => undefined);
       client = next;
@@ -64,7 +74,7 @@ function createLine(options: LineOptions): Line {
   const again = (broken: pg.Client, error: unknown): void => {
     if (client === broken) client = undefined;
     void broken.end().catch(() => undefined);
-    if (stopped) return;
+    if (stopped || deaf) return;
     if (error !== undefined) options.onError(error);
     timer ??= setTimeout(() => {
       timer = undefined;
