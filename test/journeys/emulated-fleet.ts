@@ -16,14 +16,7 @@ import { DEFAULT_SEARCH_PATH } from '../../src/embedded/find-program.ts';
 import { waitUntil } from '../../src/embedded/wait-until.ts';
 import type { Pool } from '../../src/fleet/pool.ts';
 import type { Log } from '../../src/fleet/ports.ts';
-import {
-  type ComposeConfig,
-  composeServe,
-  openRecords,
-  prepareDatabase,
-  PROVIDERS,
-  type ServeRunning,
-} from '../../src/main.ts';
+import { type ComposeConfig, composeServe, openRecords, prepareDatabase, PROVIDERS } from '../../src/main.ts';
 import { createPublisher } from '../../src/queues/publisher.ts';
 import { createTestDatabase, testRedis } from '../support/services.ts';
 
@@ -50,8 +43,7 @@ export interface OwnServers {
 
 /** The whole stack: PostgreSQL, Redis, API, worker processes, the vendors' SDKs and both emulated clouds. */
 export interface EmulatedFleet {
-  /** Of the API as it runs now. */
-  readonly client: Client;
+  client: Client;
   config: ComposeConfig;
   /** What the clouds hold now. */
   clouds(): Promise<EmulatorStates>;
@@ -106,9 +98,7 @@ async function assemble(options: EmulatedFleetOptions, undo: Undo[]): Promise<Om
   const records = await openRecords(config);
   undo.push(() => records.close());
   return {
-    get client() {
-      return createClient({ url: processes.url(), token: TOKEN });
-    },
+    client: createClient({ url: processes.url(), token: TOKEN }),
     config,
     clouds: () => readEmulators(emulators.clouds.control),
     halt: processes.stop,
@@ -188,21 +178,25 @@ function createFleetProcesses(of: {
   workers(): WorkerProcesses;
 }): FleetProcesses {
   const running: { stop(): Promise<unknown> }[] = [];
-  let serving: ServeRunning | undefined;
+  let url: string | undefined;
   return {
     async start() {
       await prepareDatabase(of.config, clock.now());
       const workers = of.workers();
       running.push(workers);
       await workers.start();
-      serving = await composeServe({ config: of.config, log: of.log, clock, version: 'test' });
+      // Whoever knows its address finds it there again.
+      const port = url === undefined ? of.config.http.port : Number(new URL(url).port);
+      const config = { ...of.config, http: { ...of.config.http, port } };
+      const serving = await composeServe({ config, log: of.log, clock, version: 'test' });
       running.push(serving);
       await serving.start();
+      url = serving.url;
     },
     async stop() {
       for (const each of running.splice(0).toReversed()) await each.stop();
     },
-    url: () => serving?.url ?? '',
+    url: () => url ?? '',
   };
 }
 
