@@ -52,19 +52,11 @@ function createLine(options: LineOptions): Line {
   let client: pg.Client | undefined;
   let timer: NodeJS.Timeout | undefined;
   let stopped = true;
-  let deaf = false;
 
   const connect = async (): Promise<void> => {
     const next = openClient(options, (error) => again(next, error));
     try {
-      await next.connect();
-      // Told to listen, a pooler would have whichever session it lends out next hear in our place.
-      if (!(await isSession(next))) {
-        deaf = true;
-        options.onDeaf();
-        return void next.end().catch(() => undefined);
-      }
-      for (const channel of options.hearers.keys()) await listen(next, channel);
+      if (!(await hear(next, options))) stopped = true;
       if (stopped) return void next.end().catch(() => undefined);
       client = next;
     } catch (error) {
@@ -74,7 +66,7 @@ function createLine(options: LineOptions): Line {
   const again = (broken: pg.Client, error: unknown): void => {
     if (client === broken) client = undefined;
     void broken.end().catch(() => undefined);
-    if (stopped || deaf) return;
+    if (stopped) return;
     if (error !== undefined) options.onError(error);
     timer ??= setTimeout(() => {
       timer = undefined;
@@ -100,6 +92,18 @@ function createLine(options: LineOptions): Line {
       if (client !== undefined) void listen(client, channel).catch(options.onError);
     },
   };
+}
+
+/** Listens to everything that is asked for; false where the address leads to a pooler. */
+async function hear(client: pg.Client, { hearers, onDeaf }: LineOptions): Promise<boolean> {
+  await client.connect();
+  // Told to listen, a pooler would have whichever session it lends out next hear in our place.
+  if (!(await isSession(client))) {
+    onDeaf();
+    return false;
+  }
+  for (const channel of hearers.keys()) await listen(client, channel);
+  return true;
 }
 
 function openClient(options: LineOptions, onBroken: (error: unknown) => void): pg.Client {
