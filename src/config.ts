@@ -121,7 +121,12 @@ function checkSettings(sources: ConfigSources, file: SettingsFile): CheckedSetti
   const named = textAt(value, 'pools');
   return {
     raw: checked.value,
-    problems: [...inFileOrder(problems), ...needInstallation(value), ...needHashTag(checked.value)],
+    problems: [
+      ...inFileOrder(problems),
+      ...needInstallation(value),
+      ...needPooler(checked.value),
+      ...needHashTag(checked.value),
+    ],
     warnings: unknownVariables(variables, sources.env, [FILE_VARIABLE]),
     tokenFile: resolve(from('tokenFile'), checked.value?.tokenFile ?? ''),
     poolsFile: {
@@ -143,6 +148,21 @@ function needInstallation(value: unknown): Problem[] {
       subject: 'installation',
       rule: 'is missing although DATABASE_URL is set: it marks what is ours in a cloud',
       fix: 'set it to an id that stays, for example DROVER_INSTALLATION=detonation-1',
+    },
+  ];
+}
+
+/** Alone it would be used for nothing, while an embedded server is started in its place. */
+function needPooler(raw: RawSettings | undefined): Problem[] {
+  if (raw?.databaseDirectUrl === undefined || raw.databaseUrl !== undefined) return [];
+  return [
+    {
+      where: 'DATABASE_URL',
+      line: null,
+      column: null,
+      subject: 'databaseUrl',
+      rule: 'is missing although DATABASE_DIRECT_URL is set',
+      fix: "set it to the pooler's address; without a pooler set DATABASE_URL alone",
     },
   ];
 }

@@ -40,9 +40,9 @@ export const VERSION = '0.1.0';
 
 /** Brings the database to this version's schema and makes its pools those of the pools file. */
 export async function prepareDatabase(config: ComposeConfig, now: Date): Promise<void> {
-  await migrate(config.databaseUrl);
+  await migrate(sessionUrl(config));
   if (config.pools === undefined) return;
-  const storage = await createStorage({ url: config.databaseUrl, connections: 1 });
+  const storage = await createStorage({ url: sessionUrl(config), connections: 1 });
   try {
     await storage.store.applyPools({ pools: config.pools, now });
   } finally {
@@ -52,7 +52,7 @@ export async function prepareDatabase(config: ComposeConfig, now: Date): Promise
 
 /** What the database remembers, for an audit. */
 export async function openRecords(config: ComposeConfig) {
-  const storage = await createStorage({ url: config.databaseUrl, connections: 2 });
+  const storage = await createStorage({ url: sessionUrl(config), connections: 2 });
   const everything = { limit: 100_000, after: null };
   return {
     history: storage.history.records,
@@ -233,9 +233,18 @@ function createWorkerPorts(deps: ComposeDeps, base: Base & { relay: Relay }) {
 
 type Base = Awaited<ReturnType<typeof openBase>>;
 
+/** Where what lasts longer than a transaction is done: hearing of changes, migrations. */
+function sessionUrl({ databaseUrl, databaseDirectUrl }: ComposeConfig): string {
+  return databaseDirectUrl ?? databaseUrl;
+}
+
+const DEAF =
+  'leads to a connection pooler: nothing is heard from PostgreSQL, so work and waits look for changes once a second; set DATABASE_DIRECT_URL to the address of PostgreSQL itself';
+
 /** What both roles need: the database, Redis, and the queues' writing end. */
 async function openBase({ config, log }: ComposeDeps) {
-  const storage = await createStorage({ url: config.databaseUrl });
+  const isPooled = config.databaseDirectUrl !== undefined;
+  const storage = await createStorage({ url: config.databaseUrl, isPooled });
   const connections = createConnections({
     place: parseRedisAddress(config.redisUrl),
     onError: (err) => log.warn({ err }, 'Redis does not answer; trying again until it is back'),
@@ -244,8 +253,9 @@ async function openBase({ config, log }: ComposeDeps) {
   const prefix = `{${config.redisPrefix}}`;
   const publisher = createPublisher({ connection: connections.producer, prefix });
   const listener = createListener({
-    url: config.databaseUrl,
+    url: sessionUrl(config),
     onError: (err) => log.warn({ err }, 'lost the connection that hears from PostgreSQL; opening it again'),
+    onDeaf: () => log.warn({}, `${isPooled ? 'DATABASE_DIRECT_URL' : 'DATABASE_URL'} ${DEAF}`),
   });
   return {
     ...{ storage, connections, publisher, listener, prefix },

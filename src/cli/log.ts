@@ -9,6 +9,7 @@ const SECRET = [
   'clientSecret',
   'authorization',
   'databaseUrl',
+  'databaseDirectUrl',
   'redisUrl',
   'connectionString',
   // What Redis refused, arguments and all: a password where it was that.

@@ -7,10 +7,11 @@ const HIDDEN = '***';
 
 /** The configuration as it may be shown: tokens, passwords and whatever is named like a secret are hidden. */
 export function describeConfig(config: Config): Json {
-  const { databaseUrl, redisUrl, client, tokens, providers, pools, ...plain } = config;
+  const { databaseUrl, databaseDirectUrl, redisUrl, client, tokens, providers, pools, ...plain } = config;
   return toJson({
     ...plain,
     ...(databaseUrl === undefined ? {} : { databaseUrl: hidePassword(databaseUrl) }),
+    ...(databaseDirectUrl === undefined ? {} : { databaseDirectUrl: hidePassword(databaseDirectUrl) }),
     ...(redisUrl === undefined ? {} : { redisUrl: hideRedisPassword(redisUrl) }),
     client: { url: hidePassword(client.url), ...(client.token === undefined ? {} : { token: HIDDEN }) },
     tokens: tokens.map(({ owner, operator }) => ({ owner, operator, sha256: HIDDEN })),

@@ -27,7 +27,8 @@ export function settingsSchema(providers: readonly ProviderRules[]) {
       installation: Type.Optional(installation()),
       log: section({ level: logLevel() }),
       http: section({ host: httpHost(), port: httpPort() }),
-      databaseUrl: Type.Optional(url('DATABASE_URL', ['postgres:', 'postgresql:'])),
+      databaseUrl: Type.Optional(databaseUrl('DATABASE_URL', DATABASE)),
+      databaseDirectUrl: Type.Optional(databaseUrl('DATABASE_DIRECT_URL', DIRECT)),
       redisUrl: Type.Optional(redisUrl()),
       redisPrefix: Type.Optional(redisPrefix()),
       pools: Type.Optional(
@@ -98,17 +99,18 @@ function httpPort() {
   });
 }
 
+const DATABASE = 'The server to use; without it an embedded one is started.';
+const DIRECT = 'The same database past a connection pooler, where DATABASE_URL leads to one.';
+
 /** A server's address, which may hold a password: no message repeats it. */
-function url(variable: string, protocols: readonly string[]) {
-  const [first = ''] = protocols;
-  const example = `${first}//USER:PASSWORD@HOST/DATABASE`;
+function databaseUrl(variable: string, description: string) {
   return Type.String({
-    description: 'The server to use; without it an embedded one is started.',
-    examples: [example],
+    description,
+    examples: ['postgres://USER:PASSWORD@HOST/DATABASE'],
     'x-secret': true,
-    'x-url': protocols,
+    'x-url': ['postgres:', 'postgresql:'],
     'x-variable': variable,
-    'x-rule': `must be an address that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`,
+    'x-rule': 'must be an address that begins with postgres:// or postgresql://',
   });
 }
 

@@ -15,6 +15,8 @@ export interface Config {
   readonly http: { readonly host: string; readonly port: number };
   /** Without it PostgreSQL is embedded. */
   readonly databaseUrl?: string;
+  /** Past the pooler that `databaseUrl` leads to. */
+  readonly databaseDirectUrl?: string;
   /** Without it Redis is embedded. */
   readonly redisUrl?: string;
   readonly redisPrefix: string;
@@ -71,6 +73,7 @@ export function toConfig(
     log: raw.log,
     http: raw.http,
     ...(raw.databaseUrl === undefined ? {} : { databaseUrl: raw.databaseUrl }),
+    ...(raw.databaseDirectUrl === undefined ? {} : { databaseDirectUrl: raw.databaseDirectUrl }),
     ...(raw.redisUrl === undefined ? {} : { redisUrl: raw.redisUrl }),
     redisPrefix: raw.redisPrefix ?? installation,
     tokens: [...raw.tokens, ...ownToken(raw.client.token)],

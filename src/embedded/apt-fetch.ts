@@ -5,7 +5,11 @@ import { findProgram } from './find-program.ts';
 import { SetupError } from './setup-error.ts';
 
 export interface AptFetch {
+  /** What is fetched, for people. */
+  title: string;
   packageName: string;
+  /** What to do where it cannot be fetched. */
+  remedy: string;
   /** An existing folder that the packages are unpacked into. */
   into: string;
   searchPath: string;
@@ -15,9 +19,10 @@ export interface AptFetch {
 
 const UPDATE_WITHIN_MS = 180_000;
 const DOWNLOAD_WITHIN_MS = 180_000;
-const REMEDY = 'install redis-server or valkey-server, or set REDIS_URL';
 
 interface Apt {
+  /** What is told where something went wrong. */
+  failed: (what: string, result: BoundResult) => SetupError;
   /** Runs a program in the working folder. */
   run: (words: readonly string[], timeoutMs: number) => Promise<BoundResult>;
   /** `apt-get` with settings that keep it to the working folder. */
@@ -34,14 +39,14 @@ export async function fetchWithApt(fetch: AptFetch): Promise<void> {
   const work = await mkdtemp(join(fetch.into, 'apt-'));
   try {
     const apt = await prepare(fetch, work);
-    fetch.onProgress('Redis is not installed here: looking for it with apt-get');
+    fetch.onProgress(`${fetch.title} is not installed here: looking for it with apt-get`);
     const update = await apt.run([...apt.get, 'update'], UPDATE_WITHIN_MS);
     fetch.signal?.throwIfAborted();
     const names = await missingPackages(apt, fetch.packageName, update);
-    fetch.onProgress(`fetching Redis (${names.length} Debian packages) into a private cache`);
+    fetch.onProgress(`fetching ${fetch.title} (${names.length} Debian packages) into a private cache`);
     const download = await apt.run([...apt.get, 'download', ...names], DOWNLOAD_WITHIN_MS);
     fetch.signal?.throwIfAborted();
-    if (!download.isOk) throw failed('apt-get download', download);
+    if (!download.isOk) throw apt.failed('apt-get download', download);
     await unpack(apt, fetch.into);
   } finally {
     await rm(work, { recursive: true, force: true });
@@ -53,7 +58,9 @@ async function prepare(fetch: AptFetch, work: string): Promise<Apt> {
     ['apt-get', 'dpkg'].map((name) => findProgram(name, fetch.searchPath)),
   );
   if (aptGet === undefined || dpkg === undefined) {
-    throw new SetupError(`Redis is not installed and there is no apt-get to fetch it with: ${REMEDY}`);
+    throw new SetupError(
+      `${fetch.title} is not installed and there is no apt-get to fetch it with: ${fetch.remedy}`,
+    );
   }
   await Promise.all(
     ['lists/partial', 'cache/archives/partial'].map((name) => mkdir(join(work, name), { recursive: true })),
@@ -65,7 +72,12 @@ async function prepare(fetch: AptFetch, work: string): Promise<Apt> {
     const env = { LC_ALL: 'C', PATH: searchPath, DEBIAN_FRONTEND: 'noninteractive' };
     return runBound(words, { dieWith: 'TERM', searchPath, cwd: work, env, timeoutMs, signal });
   };
-  return { run, get: [aptGet, '-qq', `-c=${settings}`], dpkg, work };
+  const failed: Apt['failed'] = (what, { said }) =>
+    new SetupError(
+      `${fetch.title} is not installed and could not be fetched (${what} failed): ${fetch.remedy}`,
+      { log: said },
+    );
+  return { failed, run, get: [aptGet, '-qq', `-c=${settings}`], dpkg, work };
 }
 
 /** The system's sources, keys and proxies are used as they are; its hooks are not, they change the system. */
@@ -96,7 +108,7 @@ async function missingPackages(apt: Apt, packageName: string, update: BoundResul
   if (!plan.isOk) {
     // An unreachable source is no failure to apt-get update; why nothing was found is in its warnings.
     const said = [...update.said, ...plan.said].filter((line) => /^(E|W|Err)\b/.test(line));
-    throw failed('apt-get update', { ...plan, said });
+    throw apt.failed('apt-get update', { ...plan, said });
   }
   const planned = [...plan.stdout.matchAll(/^Inst (\S+) /gm)].map(([, name = '']) => name);
   return [...new Set([packageName, ...planned])];
@@ -106,12 +118,13 @@ async function unpack(apt: Apt, into: string): Promise<void> {
   const archives = (await readdir(apt.work)).filter((name) => name.endsWith('.deb'));
   for (const archive of archives) {
     const result = await apt.run([apt.dpkg, '-x', join(apt.work, archive), into], 60_000);
-    if (!result.isOk) throw failed(`dpkg -x ${archive}`, result);
+    if (!result.isOk) throw apt.failed(`dpkg -x ${archive}`, result);
   }
 }
 
-function failed(what: string, result: BoundResult): SetupError {
-  return new SetupError(`Redis is not installed and could not be fetched (${what} failed): ${REMEDY}`, {
-    log: result.said,
-  });
+/** What a program unpacked there needs in its environment to find the libraries that came with it. */
+export function environmentIn(folder: string): Record<string, string> {
+  const triplet = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu';
+  const libraries = ['usr/lib', 'lib'].flatMap((base) => [join(folder, base, triplet), join(folder, base)]);
+  return { LD_LIBRARY_PATH: libraries.join(':') };
 }

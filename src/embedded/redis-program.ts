@@ -1,6 +1,6 @@
 import { access, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fetchWithApt } from './apt-fetch.ts';
+import { environmentIn, fetchWithApt } from './apt-fetch.ts';
 import { runBound } from './bound-command.ts';
 import { fillFolder } from './fill-folder.ts';
 import { findProgram } from './find-program.ts';
@@ -39,9 +39,7 @@ export async function findRedis(search: RedisSearch): Promise<RedisProgram> {
 }
 
 function programIn(folder: string): RedisProgram {
-  const triplet = process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu';
-  const libraries = ['usr/lib', 'lib'].flatMap((base) => [join(folder, base, triplet), join(folder, base)]);
-  return { file: join(folder, 'redis-server'), env: { LD_LIBRARY_PATH: libraries.join(':') } };
+  return { file: join(folder, 'redis-server'), env: environmentIn(folder) };
 }
 
 /** Runs it once: a program that is there may be too old, or miss a library that has been removed since. */
@@ -72,8 +70,10 @@ async function removeUnfit(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
+const REMEDY = 'install redis-server or valkey-server, or set REDIS_URL';
+
 /** Debian's redis-tools holds the server under the name of its checker: its name decides what it is. */
 async function fetchInto(draft: string, search: RedisSearch): Promise<void> {
-  await fetchWithApt({ ...search, packageName: 'redis-tools', into: draft });
+  await fetchWithApt({ ...search, title: 'Redis', packageName: 'redis-tools', remedy: REMEDY, into: draft });
   await symlink('usr/bin/redis-check-rdb', join(draft, 'redis-server'));
 }

@@ -1,6 +1,7 @@
 import { DriverException } from '@mikro-orm/postgresql';
 import pg from 'pg';
 import { FleetError } from '../fleet/errors.ts';
+import { createSessions, deadlines, type Sessions } from './session.ts';
 
 export type Row = Record<string, unknown>;
 
@@ -16,44 +17,35 @@ export interface Database extends Sql {
 }
 
 /** A bounded pool of connections; every statement and every wait for a connection has a deadline. */
-export function createDatabase(options: {
-  url: string;
-  connections: number;
-  statementTimeoutMs: number;
-}): Database {
+export function createDatabase(options: DatabaseOptions): Database {
+  const { statementTimeoutMs, isPooled = false } = options;
+  const sessions = createSessions({ statementTimeoutMs, isPooled, settings: FIND_BY_KEY });
   const settings = {
     connectionString: options.url,
     max: options.connections,
-    ...deadlines(options.statementTimeoutMs),
+    ...deadlines(statementTimeoutMs),
     types: { getTypeParser },
     // The pool waits for it, although its type does not say so.
-    onConnect: findByKey,
+    onConnect: sessions.onConnect,
   };
   const pool = new pg.Pool(settings);
-  const prepare = createPreparing();
+  const prepare = createPreparing(sessions);
   // A connection that breaks while idle is replaced by the pool; without a listener it would end the process.
   pool.on('error', () => undefined);
   let closed: Promise<void> | undefined;
   return {
-    query: (text, values) => run(pool, prepare(text, values)),
-    transaction: (work) => transaction(pool, { prepare, work }),
+    query: (text, values) => onLine(pool, ({ client }) => run(client, prepare(client, text, values))),
+    transaction: (work) => onLine(pool, (line) => transaction(line, { sessions, prepare, work })),
     close: () => (closed ??= pool.end()),
   };
 }
 
-/** PostgreSQL's own deadline comes first; where nothing is heard of it any more, ours follows. */
-const SILENCE_MS = 2000;
-
-/** Deadlines of every statement and every wait for a connection, as the driver takes them. */
-export function deadlines(statementTimeoutMs: number) {
-  const silent = statementTimeoutMs + SILENCE_MS;
-  return {
-    connectionTimeoutMillis: Math.min(10_000, silent),
-    statement_timeout: statementTimeoutMs,
-    // A process that freezes within a transaction lets go of its rows.
-    idle_in_transaction_session_timeout: statementTimeoutMs,
-    query_timeout: silent,
-  };
+interface DatabaseOptions {
+  url: string;
+  connections: number;
+  statementTimeoutMs: number;
+  /** Known to lead through a pooler; otherwise each connection is asked. */
+  isPooled?: boolean;
 }
 
 /** Counters and fencing tokens are numbers here: they stay far below 2^53. */
@@ -65,59 +57,81 @@ const getTypeParser: typeof pg.types.getTypeParser = (oid, format) =>
  * find each by its key, never read them all. Where there is no index PostgreSQL reads the table all the same. For the
  * same reason there is no use in trying what plan each set of values would get before one is kept.
  */
-async function findByKey(client: pg.ClientBase): Promise<void> {
-  await client.query('set enable_seqscan = off; set plan_cache_mode = force_generic_plan');
-}
+const FIND_BY_KEY = ['enable_seqscan = off', 'plan_cache_mode = force_generic_plan'];
 
 interface Prepared {
   statement: pg.QueryConfig;
   /** Has the statement read and planned anew from now on. */
   forget(): void;
 }
-type Prepare = (text: string, values: readonly unknown[] | undefined) => Prepared;
+type Prepare = (client: pg.ClientBase, text: string, values: readonly unknown[] | undefined) => Prepared;
 
-/** Statements with values are read and planned once per connection: for a guard that costs as much as thirty of its rows. */
-function createPreparing(): Prepare {
+/**
+ * Statements with values are read and planned once per connection: for a guard that costs as much as thirty of its
+ * rows. Where another server process may get the next statement each is read and planned anew.
+ */
+function createPreparing(sessions: Sessions): Prepare {
   const names = new Map<string, string>();
   let made = 0;
-  return (text, values) => {
+  return (client, text, values) => {
     if (values === undefined) return { statement: { text }, forget: () => undefined };
+    if (!sessions.keeps(client)) return { statement: { text, values: [...values] }, forget: () => undefined };
     const name = names.get(text) ?? `drover_${(made += 1)}`;
     names.set(text, name);
     return { statement: { name, text, values: [...values] }, forget: () => void names.delete(text) };
   };
 }
 
-async function transaction<T>(
-  pool: pg.Pool,
-  { prepare, work }: { prepare: Prepare; work: (sql: Sql) => Promise<T> },
-): Promise<T> {
-  const client = await pool.connect().catch(toFleetError);
-  let broken = false;
-  const onBroken = (): void => void (broken = true);
+interface Line {
+  client: pg.PoolClient;
+  /** It serves nobody else. */
+  isBroken: boolean;
+}
+
+async function onLine<T>(pool: pg.Pool, work: (line: Line) => Promise<T>): Promise<T> {
+  const line: Line = { client: await pool.connect().catch(toFleetError), isBroken: false };
+  const onBroken = (): void => void (line.isBroken = true);
   // The pool listens to idle connections alone: one that breaks in here would end the process.
-  client.on('error', onBroken);
+  line.client.on('error', onBroken);
   try {
-    await run(client, prepare('begin', undefined));
-    const result = await work({ query: (text, values) => run(client, prepare(text, values)) });
-    await run(client, prepare('commit', undefined));
-    return result;
+    return await work(line);
   } catch (error) {
-    // Whoever no longer answers takes no rollback either: PostgreSQL ends the transaction with its connection.
-    broken ||= isSilent(error);
-    if (!broken) await client.query('rollback').catch(() => (broken = true));
+    line.isBroken ||= isUnavailable(error) && !isContention(error);
     throw error;
   } finally {
-    client.off('error', onBroken);
-    client.release(broken);
+    line.client.off('error', onBroken);
+    line.client.release(line.isBroken);
   }
 }
 
-function isSilent(error: unknown): boolean {
-  return error instanceof FleetError && error.code === 'unavailable' && error.vendorCode === undefined;
+async function transaction<T>(
+  line: Line,
+  { sessions, prepare, work }: { sessions: Sessions; prepare: Prepare; work: (sql: Sql) => Promise<T> },
+): Promise<T> {
+  const { client } = line;
+  const query: Sql['query'] = (text, values) => run(client, prepare(client, text, values));
+  try {
+    await query(sessions.begin(client));
+    const result = await work({ query });
+    await query('commit');
+    return result;
+  } catch (error) {
+    // Whoever no longer answers takes no rollback either: PostgreSQL ends the transaction with its connection.
+    line.isBroken ||= isSilent(error);
+    if (!line.isBroken) await client.query('rollback').catch(() => (line.isBroken = true));
+    throw error;
+  }
 }
 
-async function run(on: pg.Pool | pg.PoolClient, { statement, forget }: Prepared): Promise<Row[]> {
+function isUnavailable(error: unknown): error is FleetError {
+  return error instanceof FleetError && error.code === 'unavailable';
+}
+
+function isSilent(error: unknown): boolean {
+  return isUnavailable(error) && error.vendorCode === undefined;
+}
+
+async function run(on: pg.PoolClient, { statement, forget }: Prepared): Promise<Row[]> {
   try {
     const result = await on.query(statement);
     return result.rows as Row[];

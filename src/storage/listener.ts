@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { isSession } from './session.ts';
 
 export interface Listener {
   start(): Promise<void>;
@@ -10,6 +11,8 @@ export interface Listener {
 interface ListenerOptions {
   url: string;
   onError(error: unknown): void;
+  /** The address leads to a pooler, behind which nothing is ever heard: it is not tried again. */
+  onDeaf(): void;
 }
 
 const RECONNECT_MS = 1000;
@@ -53,8 +56,7 @@ function createLine(options: LineOptions): Line {
   const connect = async (): Promise<void> => {
     const next = openClient(options, (error) => again(next, error));
     try {
-      await next.connect();
-      for (const channel of options.hearers.keys()) await listen(next, channel);
+      if (!(await hear(next, options))) stopped = true;
       if (stopped) return void next.end().catch(() => undefined);
       client = next;
     } catch (error) {
@@ -90,6 +92,18 @@ function createLine(options: LineOptions): Line {
       if (client !== undefined) void listen(client, channel).catch(options.onError);
     },
   };
+}
+
+/** Listens to everything that is asked for; false where the address leads to a pooler. */
+async function hear(client: pg.Client, { hearers, onDeaf }: LineOptions): Promise<boolean> {
+  await client.connect();
+  // Told to listen, a pooler would have whichever session it lends out next hear in our place.
+  if (!(await isSession(client))) {
+    onDeaf();
+    return false;
+  }
+  for (const channel of hearers.keys()) await listen(client, channel);
+  return true;
 }
 
 function openClient(options: LineOptions, onBroken: (error: unknown) => void): pg.Client {

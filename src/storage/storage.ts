@@ -4,7 +4,7 @@ import type { Outbox } from '../fleet/outbox.ts';
 import type { Store } from '../fleet/store.ts';
 import type { Views } from '../fleet/views.ts';
 import { createBatchActs } from './batch-acts.ts';
-import { createDatabase, deadlines } from './database.ts';
+import { createDatabase } from './database.ts';
 import { ENTITIES } from './entities.ts';
 import { createFreezeActs } from './freeze.ts';
 import { createHistory, type History } from './history.ts';
@@ -13,6 +13,7 @@ import { createMachineActs } from './machine-acts.ts';
 import { createOutbox } from './outbox.ts';
 import { createPoolActs } from './pool-acts.ts';
 import { createReconcileActs } from './reconcile-acts.ts';
+import { createSessions, deadlines } from './session.ts';
 import { createViews } from './views.ts';
 
 export interface Storage {
@@ -27,6 +28,8 @@ export interface Storage {
 
 interface StorageOptions {
   url: string;
+  /** Known to lead through a pooler; otherwise each connection is asked. */
+  isPooled?: boolean;
   connections?: number;
   /** How long one statement may take. */
   statementTimeoutMs?: number;
@@ -36,12 +39,14 @@ interface StorageOptions {
 
 /** Opens a migrated database: hot guarded writes as statements, cold paths through MikroORM's unit of work. */
 export async function createStorage(options: StorageOptions): Promise<Storage> {
-  const { url, connections = 10, statementTimeoutMs = 30_000, newId = randomUUID } = options;
-  const database = createDatabase({ url, connections, statementTimeoutMs });
+  const { url, isPooled = false, newId = randomUUID } = options;
+  const { connections = 10, statementTimeoutMs = 30_000 } = options;
+  const database = createDatabase({ url, isPooled, connections, statementTimeoutMs });
+  const { onConnect } = createSessions({ statementTimeoutMs, isPooled });
   const orm = await MikroORM.init({
     clientUrl: url,
     // The unit of work keeps a connection that fell silent: none lives long.
-    driverOptions: { ...deadlines(statementTimeoutMs), maxLifetimeSeconds: 60 },
+    driverOptions: { ...deadlines(statementTimeoutMs), onConnect, maxLifetimeSeconds: 60 },
     entities: [...ENTITIES],
     pool: { min: 0, max: 4 },
     logger: () => undefined,

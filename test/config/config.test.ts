@@ -258,6 +258,12 @@ describe('mistakes', () => {
     ]);
   });
 
+  test('an address past the pooler says nothing without the pooler', async () => {
+    expect(await told({ DATABASE_DIRECT_URL: 'postgres://h/d' })).toEqual([
+      expect.stringMatching(/^DATABASE_URL: databaseUrl is missing although DATABASE_DIRECT_URL is set; set/),
+    ]);
+  });
+
   test('every setting refuses a value that is wrong for it, and names its variable', async () => {
     for (const { name, schema } of settable()) {
       // Every other setting that is a path, and these alone, takes whatever text is given.
@@ -306,6 +312,7 @@ describe('a secret', () => {
     const config = await load({
       DROVER_INSTALLATION: 'a',
       DATABASE_URL: `postgres://drover:${SECRET}@db.example/fleet?sslpassword=${SECRET}&sslmode=require`,
+      DATABASE_DIRECT_URL: `postgres://drover:${SECRET}@direct.example/fleet`,
       REDIS_URL: `rediss://:${SECRET}@redis.example`,
       DROVER_TOKEN: `${SECRET}-${SECRET}`,
       DROVER_URL: `https://u:${SECRET}@api.example`,
@@ -317,6 +324,7 @@ describe('a secret', () => {
     for (const word of [
       'db.example/fleet',
       'sslmode=require',
+      'direct.example/fleet',
       'redis.example',
       'api.example',
       '8420',

@@ -83,7 +83,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
   const database = await createTestDatabase();
   const reachedAt = (await options.through?.(database.url)) ?? database.url;
   const storage = await createStorage({ url: reachedAt, connections: 6 });
-  const listener = createListener({ url: database.url, onError: () => undefined });
+  const listener = createListener({ url: database.url, onError: () => undefined, onDeaf: () => undefined });
   await listener.start();
   const logged: string[] = [];
   const rung: string[] = [];

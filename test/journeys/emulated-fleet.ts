@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import type { AckRecord, HistoryRecord } from '../../src/audit/history.ts';
-import { createLog } from '../../src/cli/log.ts';
 import { collectHistory } from '../../src/cli/start/collect-history.ts';
 import { type EmulatorStates, readEmulators } from '../../src/cli/start/emulator-control.ts';
 import { writeExample } from '../../src/cli/start/example-fleet.ts';
@@ -16,6 +15,7 @@ import { type EmulatedClouds, type Emulators, startEmulators } from '../../src/e
 import { DEFAULT_SEARCH_PATH } from '../../src/embedded/find-program.ts';
 import { waitUntil } from '../../src/embedded/wait-until.ts';
 import type { Pool } from '../../src/fleet/pool.ts';
+import type { Log } from '../../src/fleet/ports.ts';
 import { type ComposeConfig, composeServe, openRecords, prepareDatabase, PROVIDERS } from '../../src/main.ts';
 import { createPublisher } from '../../src/queues/publisher.ts';
 import { createTestDatabase, testRedis } from '../support/services.ts';
@@ -26,13 +26,31 @@ export interface EmulatedFleetOptions {
   seed: number;
   /** Worker processes. */
   workers: number;
+  /** Servers of the test's own, in place of the run's. */
+  servers?: OwnServers;
+  /** Settings of drover.yaml below `work`, beyond the example's. */
+  work?: Record<string, string>;
   /** Given the two pools of the example, one on each cloud. */
   pools(example: { aws: Pool; azure: Pool }, clouds: EmulatedClouds): Promise<readonly Pool[]>;
+}
+
+export interface OwnServers {
+  /** PostgreSQL itself, for the test's own looks at it. */
+  databaseUrl: string;
+  /** Where drover finds its servers: DATABASE_URL and the like. */
+  variables: Environment;
 }
 
 /** The whole stack: PostgreSQL, Redis, API, worker processes, the vendors' SDKs and both emulated clouds. */
 export interface EmulatedFleet {
   client: Client;
+  config: ComposeConfig;
+  /** What the clouds hold now. */
+  clouds(): Promise<EmulatorStates>;
+  /** Stops API and workers in order; servers and clouds go on. */
+  halt(): Promise<void>;
+  /** Starts them again, as `drover serve` and `drover work` do. */
+  resume(): Promise<void>;
   sql(text: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
   /** Asks until there is an answer; fails with `what` where there is none within the deadline. */
   until<T>(what: string, probe: () => Promise<T | undefined>): Promise<T>;
@@ -70,21 +88,25 @@ export async function startEmulatedFleet(options: EmulatedFleetOptions): Promise
 async function assemble(options: EmulatedFleetOptions, undo: Undo[]): Promise<Omit<EmulatedFleet, 'stop'>> {
   const dir = await mkdtemp(join(tmpdir(), 'drover-fleet-'));
   undo.push(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }));
-  const { emulators, workers, config } = await startProcesses(options, dir, undo);
-  const log = createLog({ level: 'warn', name: 'serve' });
-  const serving = await composeServe({ config, log, clock, version: 'test' });
-  undo.push(() => serving.stop());
-  await serving.start();
-  const pool = new pg.Pool({ connectionString: config.databaseUrl, max: 4 });
+  const { emulators, config, processes, said } = await startProcesses(options, dir, undo);
+  await processes.start();
+  const connectionString = options.servers?.databaseUrl ?? config.databaseUrl;
+  const pool = new pg.Pool({ connectionString, max: 4, application_name: 'test' });
+  // A server that is restarted cuts off whoever is idle.
+  pool.on('error', () => undefined);
   undo.push(() => pool.end());
   const records = await openRecords(config);
   undo.push(() => records.close());
   return {
-    client: createClient({ url: serving.url, token: TOKEN }),
+    client: createClient({ url: processes.url(), token: TOKEN }),
+    config,
+    clouds: () => readEmulators(emulators.clouds.control),
+    halt: processes.stop,
+    resume: processes.start,
     until,
     sql: async (text, values) => (await pool.query(text, [...(values ?? [])])).rows,
     failedJobs: () => readFailedJobs(config),
-    troubles: () => readTroubles(dir),
+    troubles: async () => [...said, ...(await readTroubles(dir))],
     async shrink() {
       await prepareDatabase(
         { ...config, ...withPools(config, (each) => ({ ...each, minIdle: 0 })) },
@@ -99,7 +121,7 @@ async function assemble(options: EmulatedFleetOptions, undo: Undo[]): Promise<Om
     },
     async history(acks) {
       // What still looked at the clouds would have them write to their logs while we read these.
-      await workers.stop();
+      await processes.stop();
       return collectHistory(
         {
           ...{ stored: records.history(), logDir: dir, acks },
@@ -115,54 +137,105 @@ async function assemble(options: EmulatedFleetOptions, undo: Undo[]): Promise<Om
   };
 }
 
-/** In the order of a real start: servers, clouds, the database's pools, workers. */
 async function startProcesses(
   options: EmulatedFleetOptions,
   dir: string,
   undo: Undo[],
-): Promise<{ emulators: Emulators; workers: WorkerProcesses; config: ComposeConfig }> {
+): Promise<{ emulators: Emulators; config: ComposeConfig; processes: FleetProcesses; said: string[] }> {
   const { speed, seed } = options;
   const searchPath = process.env['PATH'] ?? DEFAULT_SEARCH_PATH;
   const emulators = await startEmulators({ dir, speed, seed, bootSeconds: 30, searchPath });
   undo.push(() => emulators.stop());
   const env = await writeConfiguration(options, { dir, clouds: emulators.clouds }, undo);
   const config = await readConfiguration(options, { dir, env, clouds: emulators.clouds });
-  await prepareDatabase(config, clock.now());
-  const deaths: string[] = [];
-  const workers = createWorkerProcesses({
-    ...{ count: options.workers, env, dir, cwd: dir, searchPath },
-    onDeath: (line) => void deaths.push(line),
+  const [deaths, said]: [string[], string[]] = [[], []];
+  const processes = createFleetProcesses({
+    config,
+    log: collectingLog(said),
+    workers: () =>
+      createWorkerProcesses({
+        ...{ count: options.workers, env, dir, cwd: dir, searchPath },
+        onDeath: (line) => void deaths.push(line),
+      }),
   });
   undo.push(async () => {
-    await workers.stop();
+    await processes.stop();
     if (deaths.length > 0) throw new AssertionError({ message: deaths.join('\n') });
   });
-  await workers.start();
-  return { emulators, workers, config };
+  return { emulators, config, processes, said };
+}
+
+interface FleetProcesses {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  url(): string;
+}
+
+/** In the order of a real start: the database's pools, workers, API. */
+function createFleetProcesses(of: {
+  config: ComposeConfig;
+  log: Log;
+  workers(): WorkerProcesses;
+}): FleetProcesses {
+  const running: { stop(): Promise<unknown> }[] = [];
+  let url: string | undefined;
+  return {
+    async start() {
+      await prepareDatabase(of.config, clock.now());
+      const workers = of.workers();
+      running.push(workers);
+      await workers.start();
+      // Whoever knows its address finds it there again.
+      const port = url === undefined ? of.config.http.port : Number(new URL(url).port);
+      const config = { ...of.config, http: { ...of.config.http, port } };
+      const serving = await composeServe({ config, log: of.log, clock, version: 'test' });
+      running.push(serving);
+      await serving.start();
+      url = serving.url;
+    },
+    async stop() {
+      for (const each of running.splice(0).toReversed()) await each.stop();
+    },
+    url: () => url ?? '',
+  };
+}
+
+/** The API's, at the level of warnings. */
+function collectingLog(lines: string[]): Log {
+  const write = (fields: Record<string, unknown>, message: string): void => {
+    const err = fields['err'] instanceof Error ? fields['err'].message : fields['err'];
+    lines.push(JSON.stringify({ ...fields, err, message }));
+  };
+  return { info: () => undefined, warn: write, error: write };
 }
 
 /** As people configure it: a file, and the vendors' own variables for credentials. */
 async function writeConfiguration(
-  { speed }: EmulatedFleetOptions,
+  { speed, servers, work }: EmulatedFleetOptions,
   { dir, clouds }: { dir: string; clouds: EmulatedClouds },
   undo: Undo[],
 ): Promise<Environment> {
-  const database = await createTestDatabase();
-  undo.push(() => database.drop());
   const redis = testRedis();
   const env = await writeExample({ dir, clouds, speed });
   const file = env['DROVER_CONFIG'] ?? '';
   const settings = JSON.parse(await readFile(file, 'utf8'));
   // Clouds that are faster still than those of the example are looked at more often.
   Object.assign(settings.providers['aws-ec2'], { lookEveryMs: 20, visibilityDelayMs: 200 });
-  Object.assign(settings.work, { window: '5ms' });
+  Object.assign(settings.work, { window: '5ms', ...work });
   await writeFile(file, JSON.stringify(settings));
   return {
     ...env,
-    ...{ DATABASE_URL: database.url, REDIS_URL: redis.url, DROVER_REDIS_PREFIX: redis.prefix },
+    ...{ REDIS_URL: redis.url, DROVER_REDIS_PREFIX: redis.prefix },
+    ...(servers === undefined ? await ownDatabase(undo) : servers.variables),
     ...{ DROVER_INSTALLATION: 'journey', DROVER_HTTP_PORT: '0', DROVER_TOKEN: TOKEN },
     ...{ DROVER_LOG_LEVEL: 'warn', PATH: process.env['PATH'] },
   };
+}
+
+async function ownDatabase(undo: Undo[]): Promise<Environment> {
+  const database = await createTestDatabase();
+  undo.push(() => database.drop());
+  return { DATABASE_URL: database.url };
 }
 
 async function readConfiguration(

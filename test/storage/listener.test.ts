@@ -14,7 +14,11 @@ afterAll(() => fleet.close());
 
 async function listen(url = fleet.url): Promise<{ listener: Listener; errors: unknown[] }> {
   const errors: unknown[] = [];
-  const listener = createListener({ url, onError: (error) => errors.push(error) });
+  const listener = createListener({
+    url,
+    onError: (error) => errors.push(error),
+    onDeaf: () => errors.push('deaf'),
+  });
   onTestFinished(() => listener.stop());
   await listener.start();
   return { listener, errors };
@@ -99,7 +103,7 @@ describe('a listener', () => {
   });
 
   test('leaves no connection behind, stopped while it is still connecting', async () => {
-    const listener = createListener({ url: fleet.url, onError: () => undefined });
+    const listener = createListener({ url: fleet.url, onError: () => undefined, onDeaf: () => undefined });
     collected(listener, 'one');
     const starting = listener.start();
     await listener.stop();
