@@ -1,5 +1,6 @@
 import Type, { type Static, type TObject, type TSchema, type TUnsafe } from 'typebox';
 import { duration } from './durations.ts';
+import { machineHours } from './machine-hours.ts';
 import { placementObject, type ProviderRules } from './provider-rules.ts';
 
 /** A placement as the file has it: the fields beside name and provider are the provider's own. */
@@ -88,6 +89,14 @@ function poolSchema(providers: readonly ProviderRules[]) {
       }),
       maxUses: Type.Optional(
         count('A machine is retired after this many leases; no limit without it.', { minimum: 1 }),
+      ),
+      maxMachineHoursPerDay: Type.Optional(
+        machineHours(
+          'Nothing is launched while its machines have existed for so many hours since midnight UTC.',
+          {
+            example: 200,
+          },
+        ),
       ),
       probe: probe(),
       deadlines: deadlines(),

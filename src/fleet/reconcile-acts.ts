@@ -56,8 +56,11 @@ export interface ReconcileActs {
    * False where no sweep is halted there, or one that has found more than that.
    */
   confirmSweep(act: ConfirmSweepAct): Promise<boolean>;
-  /** Deletes tombstones, closed intents, ended batches and transitions older than `before`; bounded by `limit`. */
-  purge(act: { before: Date; limit: number }): Promise<number>;
+  /**
+   * Deletes tombstones, closed intents, ended batches and transitions older than `before`; bounded by `limit`. What
+   * counts in today's machine-hours stays.
+   */
+  purge(act: { before: Date; now: Date; limit: number }): Promise<number>;
 }
 
 export interface SweepAct {

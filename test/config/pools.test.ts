@@ -52,6 +52,7 @@ describe('a pools file', () => {
         recycle: 'delete',
         halt: 'power-off',
         maxUses: null,
+        maxMachineHoursPerDay: null,
         probe: { kind: 'none' },
         deadlines: DEADLINES_DEFAULT,
         placements: [{ pool: 'win10', name: 'here', provider: 'cloud-a', spec: { region: 'north' } }],

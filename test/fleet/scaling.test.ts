@@ -36,6 +36,7 @@ interface Case {
   unowned?: number;
   pool?: Partial<Pool>;
   coolUntil?: Record<string, Date>;
+  hoursReached?: boolean;
 }
 
 /** What a view tells of machines, by the same rules as stores tell it. */
@@ -62,6 +63,7 @@ function plan(given: Case): readonly ScalingAction[] {
     ...standing((given.machines ?? []).map(aMachine)),
     unowned: given.unowned ?? 0,
     pending: given.pending ?? 0,
+    hoursReached: given.hoursReached ?? false,
     coolUntil: given.coolUntil ?? {},
   };
   return planScaling(view, now);

@@ -6,6 +6,7 @@ import { createChangeLog } from './change-log.ts';
 import type {
   BatchRow,
   BellRow,
+  FleetRow,
   FreezeRow,
   InstanceRow,
   IntentRow,
@@ -29,6 +30,7 @@ export interface Tables {
   instances: Table<InstanceRow>;
   sweeps: Table<SweepRow>;
   freezes: Table<FreezeRow>;
+  fleet: Table<FleetRow>;
   bells: Table<BellRow>;
   /** A number that goes up. */
   count(): number;
@@ -54,6 +56,7 @@ export function createTables(options: { clock: Clock; fenced: boolean }): Tables
     bells: createTable<BellRow>(journal),
     sweeps: createTable<SweepRow>(journal),
     freezes: createTable<FreezeRow>(journal),
+    fleet: createTable<FleetRow>(journal),
     machines: createTable<MachineRow>(journal, (before, row) => {
       // Generated from state and intent, as the database does.
       row.owed = row.intentKind === null ? null : (OWED[row.state][row.intentKind] ?? null);
