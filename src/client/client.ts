@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createCalls, type Call } from './calls.ts';
 import { ClientError } from './client-error.ts';
 import type {
+  FleetMachineHours,
   Freeze,
   Lease,
   LeaseFilter,
@@ -48,6 +49,8 @@ export interface Client {
   cancel(id: string, options?: Until): Promise<Lease>;
   pools(options?: Until): Promise<Pool[]>;
   pool(name: string, options?: Until): Promise<Pool>;
+  /** Of the whole fleet; those of each pool are with the pools. */
+  machineHours(options?: Until): Promise<FleetMachineHours>;
   /** Lets a halted sweep end up to `count` instances and machines; for operators. */
   confirmSweep(sweep: { pool: string; placement: string; count: number }, options?: Until): Promise<void>;
   /** What is frozen in the whole fleet. */
@@ -101,16 +104,15 @@ export function createClient(settings: ClientSettings): Client {
     cancel: (id, options) => act(id, 'cancel', { options }),
     pools: async (options) => (await get<{ pools: Pool[] }>('v1/pools', options)).pools,
     pool: (name, options) => get(`v1/pools/${encodeURIComponent(name)}`, options),
+    machineHours: (options) => get('v1/machine-hours', options),
     async confirmSweep({ pool, placement, count }, options) {
       const [name, place] = [pool, placement].map(encodeURIComponent);
       const path = `v1/pools/${name}/placements/${place}/confirm-sweep`;
       await call<{ count: number }>({ method: 'POST', path, body: { count } }, options);
     },
     freezes: async (options) => (await get<{ freezes: Freeze[] }>('v1/freezes', options)).freezes,
-    async setFreeze(body, options) {
-      const what = { method: 'POST', path: 'v1/freezes', body } as const;
-      return (await call<{ freezes: Freeze[] }>(what, options)).freezes;
-    },
+    setFreeze: async (body, options) =>
+      (await call<{ freezes: Freeze[] }>({ method: 'POST', path: 'v1/freezes', body }, options)).freezes,
     machines: (filter = {}, options) => get('v1/machines', options, { ...filter }),
     machine: (id, options) => get(`v1/machines/${encodeURIComponent(id)}`, options),
     status: (options) => get('v1/status', options),

@@ -87,17 +87,8 @@ function poolSchema(providers: readonly ProviderRules[]) {
           "How a stop ends the user's work: powered off, or nothing where the next step ends it anyway.",
         default: 'power-off',
       }),
-      maxUses: Type.Optional(
-        count('A machine is retired after this many leases; no limit without it.', { minimum: 1 }),
-      ),
-      maxMachineHoursPerDay: Type.Optional(
-        machineHours(
-          'Nothing is launched while its machines have existed for so many hours since midnight UTC.',
-          {
-            example: 200,
-          },
-        ),
-      ),
+      maxUses: Type.Optional(maxUses()),
+      maxMachineHoursPerDay: Type.Optional(maxMachineHoursPerDay()),
       probe: probe(),
       deadlines: deadlines(),
       bootTimeout: Type.Optional(
@@ -139,6 +130,16 @@ function tags() {
   });
   const description = 'What requests may ask for beside platform and arch.';
   return Type.Array(tag, { description, uniqueItems: true, default: [] });
+}
+
+function maxUses() {
+  return count('A machine is retired after this many leases; no limit without it.', { minimum: 1 });
+}
+
+function maxMachineHoursPerDay() {
+  const description =
+    'Nothing is launched while its machines have existed for so many hours since midnight UTC.';
+  return machineHours(description, { example: 200 });
 }
 
 function probe(): TUnsafe<RawProbe> {

@@ -56,7 +56,11 @@ function draw(page, byId, status) {
   };
   byId('version').textContent = status.version;
   byId('machines-note').textContent = noteOf(status);
-  once('totals', { machines: status.machineCounts, leases: status.leaseCounts }, renderTotals);
+  once(
+    'totals',
+    { machines: status.machineCounts, leases: status.leaseCounts, hours: status.machineHours },
+    renderTotals,
+  );
   once('pools', status.pools, renderPools);
   once('machines', status.machines, renderMachines);
   once('leases', status.leases, renderLeases);

@@ -9,9 +9,11 @@ import { ApiError } from './error-reply.ts';
 import {
   Counts,
   countsOf,
+  FleetHoursBody,
   MachineBody,
   PoolBody,
   TimelineBody,
+  toFleetHoursBody,
   toMachineBody,
   toPoolBody,
   toTimelineBody,
@@ -21,7 +23,7 @@ import { isId, nextCursor, PageQuery, toPage } from './page.ts';
 import type { FleetCounts, Views } from '../fleet/views.ts';
 
 export interface FleetRouteDeps {
-  store: Pick<Store, 'pools' | 'pool' | 'look' | 'haltedSweeps'>;
+  store: Pick<Store, 'pools' | 'pool' | 'look' | 'haltedSweeps' | 'machineHours'>;
   views: Views;
   clock: Clock;
   version: string;
@@ -30,15 +32,16 @@ export interface FleetRouteDeps {
 /** Looking at pools and machines, and the whole at a glance. */
 export function addFleetRoutes(app: App, deps: FleetRouteDeps): void {
   addPools(app, deps);
+  addMachineHours(app, deps);
   addMachineList(app, deps);
   addMachine(app, deps);
   addStatus(app, deps);
 }
 
-function addPools(app: App, { store, views }: FleetRouteDeps): void {
+function addPools(app: App, { store, views, clock }: FleetRouteDeps): void {
   const list = { summary: 'All pools.', response: { 200: Type.Object({ pools: Type.Array(PoolBody) }) } };
   app.get('/v1/pools', { schema: list }, async () => {
-    const [pools, toBody] = await Promise.all([store.pools(), readPoolBodies({ store, views })]);
+    const [pools, { toBody }] = await Promise.all([store.pools(), readPoolBodies({ store, views, clock })]);
     return { pools: pools.map(toBody) };
   });
 
@@ -49,16 +52,29 @@ function addPools(app: App, { store, views }: FleetRouteDeps): void {
   };
   app.get('/v1/pools/:name', { schema: one }, async (request) => {
     const { name } = request.params;
-    const [pool, toBody] = await Promise.all([store.pool(name), readPoolBodies({ store, views })]);
+    const [pool, { toBody }] = await Promise.all([store.pool(name), readPoolBodies({ store, views, clock })]);
     if (pool === undefined) throw await noSuchPool(store, name);
     return toBody(pool);
   });
 }
 
 /** What else a pool's body tells, read once for all pools. */
-async function readPoolBodies({ store, views }: Pick<FleetRouteDeps, 'store' | 'views'>) {
-  const [counts, halted] = await Promise.all([views.countByState(), store.haltedSweeps()]);
-  return (pool: Pool) => toPoolBody(pool, { counts: countsFor(counts, pool.name), halted });
+async function readPoolBodies({ store, views, clock }: Omit<FleetRouteDeps, 'version'>) {
+  const [counts, halted, hours] = await Promise.all([
+    views.countByState(),
+    store.haltedSweeps(),
+    store.machineHours({ now: clock.now() }),
+  ]);
+  const toBody = (pool: Pool) => toPoolBody(pool, { counts: countsFor(counts, pool.name), halted, hours });
+  return { counts, hours, toBody };
+}
+
+function addMachineHours(app: App, { store, clock }: FleetRouteDeps): void {
+  const summary = 'The machine-hours of the whole fleet today; those of each pool are with the pools.';
+  app.get('/v1/machine-hours', { schema: { summary, response: { 200: FleetHoursBody } } }, async () => {
+    const now = clock.now();
+    return toFleetHoursBody(await store.machineHours({ now }), now);
+  });
 }
 
 function countsFor(counts: FleetCounts, pool: string): FleetCounts['pools'][number] | undefined {
@@ -131,6 +147,7 @@ function addStatus(app: App, { store, views, clock, version }: FleetRouteDeps): 
         version: Type.String(),
         now: Instant(),
         pools: Type.Array(PoolBody),
+        machineHours: FleetHoursBody,
         machineCounts: Counts,
         leaseCounts: Counts,
         machines: Type.Array(MachineBody),
@@ -139,10 +156,9 @@ function addStatus(app: App, { store, views, clock, version }: FleetRouteDeps): 
     },
   };
   app.get('/v1/status', { schema }, async (request) => {
-    const [pools, toBody, counts, machines, leases] = await Promise.all([
+    const [pools, { toBody, counts, hours }, machines, leases] = await Promise.all([
       store.pools(),
-      readPoolBodies({ store, views }),
-      views.countByState(),
+      readPoolBodies({ store, views, clock }),
       views.listMachines({ limit: STATUS_MACHINES, after: null, pool: null, state: null }),
       views.listLeases({
         limit: STATUS_LEASES,
@@ -152,10 +168,12 @@ function addStatus(app: App, { store, views, clock, version }: FleetRouteDeps): 
         owner: scopeOf(request),
       }),
     ]);
+    const now = clock.now();
     return {
       version,
-      now: clock.now().toISOString(),
+      now: now.toISOString(),
       pools: pools.map(toBody),
+      machineHours: toFleetHoursBody(hours, now),
       machineCounts: machinesOverall(counts),
       leaseCounts: countsOf(LEASE_STATES, counts.leases),
       machines: machines.items.map(toMachineBody),

@@ -7,17 +7,25 @@ import {
 } from '../fleet/machine-hours.ts';
 import type { Database, Row, Sql } from './database.ts';
 
-/** Hours used since `$begin` by the instances that `where` names, which may be those of nobody any more. */
-const used = (where: string, { now, begin }: { now: string; begin: string }): string => `coalesce((
-    select sum(extract(epoch from least(i.gone_at, ${now}::timestamptz) - greatest(i.sighted_at, ${begin}::timestamptz)))
-    from instance i
-    where (i.gone_at is null or i.gone_at > ${begin}) and i.sighted_at < ${now} and ${where}), 0)::double precision / 3600`;
+interface Times {
+  now: string;
+  begin: string;
+}
+
+const hours = ({ now, begin }: Times): string => `sum(extract(epoch from
+    least(i.gone_at, ${now}::timestamptz) - greatest(i.sighted_at, ${begin}::timestamptz)))::double precision / 3600`;
+
+const today = ({ now, begin }: Times): string =>
+  `(i.gone_at is null or i.gone_at > ${begin}) and i.sighted_at < ${now}`;
+
+const used = (where: string, times: Times): string =>
+  `coalesce((select ${hours(times)} from instance i where ${where} and ${today(times)}), 0)`;
 
 /**
  * True on a pool's row where neither its limit nor the fleet's is reached: as counted now and, so that nobody goes by
  * a now of long ago, as noted.
  */
-export function hoursLeft(pool: string, times: { now: string; begin: string }): string {
+export function hoursLeft(pool: string, times: Times): string {
   return `${pool}.hours_reached_at is null
     and not exists (select from fleet f where f.hours_reached_at is not null)
     and (${pool}.max_machine_hours is null or ${used(`i.pool = ${pool}.name`, times)} < ${pool}.max_machine_hours)
@@ -37,8 +45,15 @@ const LIMIT = `update fleet set max_machine_hours = $1`;
 
 const TIMES = { now: '$1', begin: '$2' };
 
-const HOURS = `select p.name as pool, p.max_machine_hours, p.hours_reached_at, ${used('i.pool = p.name', TIMES)} as used from pool p
-  union all select null, f.max_machine_hours, f.hours_reached_at, ${used('true', TIMES)} from fleet f`;
+const USED = `used as materialized (
+    select i.pool, ${hours(TIMES)} as hours from instance i where ${today(TIMES)} group by i.pool
+  )`;
+const OF_POOL = `coalesce((select u.hours from used u where u.pool = t.name), 0)`;
+const OF_FLEET = `(select coalesce(sum(u.hours), 0) from used u)`;
+
+const HOURS = `with ${USED}
+  select t.name as pool, t.max_machine_hours, t.hours_reached_at, ${OF_POOL} as used from pool t
+  union all select null, t.max_machine_hours, t.hours_reached_at, ${OF_FLEET} from fleet t`;
 
 function toHours(rows: readonly Row[]): FleetHours {
   const pools: Record<string, MachineHours> = {};
@@ -80,17 +95,16 @@ const LOCK_POOLS = `select from pool where ${WITH_LIMIT} order by name for updat
 /** A look from before the limit was reached does not take back what was noted since. */
 const noteIn = (
   table: 'pool' | 'fleet',
-  of: { key: string; pool: string; where: string },
-): string => `with counted as materialized (
-    select t.${of.key}, ${used(of.where, TIMES)} as used from ${table} t where ${WITH_LIMIT}
-  )
+  of: { key: string; pool: string; used: string },
+): string => `with ${USED},
+  counted as materialized (select t.${of.key}, ${of.used} as used from ${table} t where ${WITH_LIMIT})
   update ${table} t set hours_reached_at = case when c.used >= t.max_machine_hours then $1::timestamptz end
   from counted c where c.${of.key} = t.${of.key} and (t.hours_reached_at is null or t.hours_reached_at <= $1)
     and coalesce(c.used >= t.max_machine_hours, false) <> (t.hours_reached_at is not null)
   returning ${of.pool} as pool, t.hours_reached_at, c.used, t.max_machine_hours`;
 
-const NOTE_POOLS = noteIn('pool', { key: 'name', pool: 't.name', where: 'i.pool = t.name' });
-const NOTE_FLEET = noteIn('fleet', { key: 'one', pool: 'null', where: 'true' });
+const NOTE_POOLS = noteIn('pool', { key: 'name', pool: 't.name', used: OF_POOL });
+const NOTE_FLEET = noteIn('fleet', { key: 'one', pool: 'null', used: OF_FLEET });
 
 function toTurn(row: Row): HoursTurn {
   return {

@@ -161,6 +161,11 @@ const GROWTH: readonly (readonly [title: string, given: Case, expected: readonly
     ['wake m0'],
   ],
   [
+    'a pool that has used up its machine-hours wakes its parked machines, and launches none',
+    { pending: 3, hoursReached: true, machines: [['parked']] },
+    ['wake m0'],
+  ],
+  [
     'a parked machine that is being woken counts, and is woken once',
     { pending: 1, machines: [['parked', 'provision']] },
     [],

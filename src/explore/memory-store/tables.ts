@@ -17,7 +17,7 @@ import type {
   PoolRow,
   SweepRow,
 } from './rows.ts';
-import { createJournal, createTable, type Table } from './table.ts';
+import { createJournal, createTable, type Journal, type Table } from './table.ts';
 
 export interface Tables {
   pools: Table<PoolRow>;
@@ -54,9 +54,7 @@ export function createTables(options: { clock: Clock; fenced: boolean }): Tables
     intents: createTable<IntentRow>(journal, (_before, row) => fences.intent(row)),
     members: createTable<MemberRow>(journal),
     bells: createTable<BellRow>(journal),
-    sweeps: createTable<SweepRow>(journal),
-    freezes: createTable<FreezeRow>(journal),
-    fleet: createTable<FleetRow>(journal),
+    ...createBrakeTables(journal),
     machines: createTable<MachineRow>(journal, (before, row) => {
       // Generated from state and intent, as the database does.
       row.owed = row.intentKind === null ? null : (OWED[row.state][row.intentKind] ?? null);
@@ -90,4 +88,12 @@ export function createTables(options: { clock: Clock; fenced: boolean }): Tables
   const fences = createFences(tables, options.fenced);
   const log = createChangeLog(history, options.clock);
   return tables;
+}
+
+function createBrakeTables(journal: Journal) {
+  return {
+    sweeps: createTable<SweepRow>(journal),
+    freezes: createTable<FreezeRow>(journal),
+    fleet: createTable<FleetRow>(journal),
+  };
 }
