@@ -44,8 +44,9 @@ export interface Client {
   leases(filter?: LeaseFilter, options?: Until): Promise<{ leases: Lease[]; next: string | null }>;
   /** Keeps an active lease. `lease_ended` (409) and `no_such_lease` (404) mean that its machine is yours no longer. */
   heartbeat(id: string, options?: Until): Promise<Lease>;
+  /** `lease_retried` (409) means that it was lost, and that another one, still open, takes its place. */
   complete(id: string, outcome: 'completed' | 'failed', options?: Until): Promise<Lease>;
-  /** Withdraws a pending lease or breaks off an active one. */
+  /** Withdraws a pending lease or breaks off an active one; of one that was lost and retried, what takes its place now. */
   cancel(id: string, options?: Until): Promise<Lease>;
   pools(options?: Until): Promise<Pool[]>;
   pool(name: string, options?: Until): Promise<Pool>;
