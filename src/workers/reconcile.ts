@@ -20,10 +20,10 @@ export const reconcile: Worker<ReconcileJob> = async (ports, job, signal) => {
   const sweepEvery = Math.max(1, Math.round(ports.settings.sweepMs / ports.settings.reconcileMs));
   const pools = await ports.store.pools();
   const parts: (() => Promise<void>)[] = [
-    () => noteHours(ports, pools),
     () => recoverMachines(ports, pools),
     () => expireLeases(ports),
     () => ringOwed(ports),
+    () => noteHours(ports, pools),
     () => matchAll(ports, pools),
     ...(job.round % sweepEvery === 0
       ? pools.map((pool) => () => sweepPool(ports, pool, { pools, signal }))
