@@ -107,7 +107,15 @@ function makePool(max: number): Pool {
   const placements = [{ pool: POOL, name: 'memory', provider: 'memory', spec: {} }];
   return {
     ...{ name: POOL, platform: 'linux', arch: 'x64', tags: [], minIdle: 0, max, idleTimeoutMs: DAY_MS },
-    ...{ recycle: 'delete', halt: 'none', maxUses: null, probe: { kind: 'none' }, deadlines, placements },
+    ...{
+      recycle: 'delete',
+      halt: 'none',
+      maxUses: null,
+      maxMachineHoursPerDay: null,
+      probe: { kind: 'none' },
+      deadlines,
+      placements,
+    },
     ...{ owner: 'file', draining: false },
   };
 }

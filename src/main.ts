@@ -38,13 +38,13 @@ export type { Log };
 
 export const VERSION = '0.1.0';
 
-/** Brings the database to this version's schema and makes its pools those of the pools file. */
+/** Brings the database to this version's schema, its limit to the configured one, its pools to those of the pools file. */
 export async function prepareDatabase(config: ComposeConfig, now: Date): Promise<void> {
   await migrate(sessionUrl(config));
-  if (config.pools === undefined) return;
   const storage = await createStorage({ url: sessionUrl(config), connections: 1 });
   try {
-    await storage.store.applyPools({ pools: config.pools, now });
+    await storage.store.limitMachineHours({ maxPerDay: config.maxMachineHoursPerDay ?? null });
+    if (config.pools !== undefined) await storage.store.applyPools({ pools: config.pools, now });
   } finally {
     await storage.close();
   }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Freeze } from '../client/shapes.ts';
+import type { FleetMachineHours, Freeze, MachineHours, Pool } from '../client/shapes.ts';
 import { UsageError, type CliContext } from './cli-context.ts';
 import { connect } from './connection.ts';
 import { toInteger } from './option-values.ts';
@@ -65,6 +65,20 @@ async function setFreeze(
 
 export function freezeLine({ verb, since, by }: Freeze): string {
   return `${verb === 'launch' ? 'Launches' : 'Deletions'} are frozen since ${since} (${by}).`;
+}
+
+/** A line for each limit there is, and what it holds back. */
+export function hoursLines(pools: readonly Pool[], fleet: FleetMachineHours): string[] {
+  const all: [string, MachineHours][] = [
+    ...pools.map(({ name, machineHours }): [string, MachineHours] => [`The pool ${name}`, machineHours]),
+    ['The whole fleet', fleet],
+  ];
+  return all.flatMap(([whose, { today, maxPerDay, reachedAt }]) => {
+    if (maxPerDay === null) return [];
+    const used = `${whose} has used ${today.toFixed(1)} of ${maxPerDay} machine-hours since midnight UTC`;
+    if (reachedAt === null) return [`${used}.`];
+    return [`${used}: it launches nothing until ${fleet.resetsAt}, unless maxMachineHoursPerDay is raised.`];
+  });
 }
 
 function addConfirmSweep(program: Command, context: CliContext): void {

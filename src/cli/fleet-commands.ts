@@ -3,23 +3,14 @@ import { ClientError } from '../client/client-error.ts';
 import type { Client } from '../client/client.ts';
 import type { Lease, Machine, Pool, TimelineEntry } from '../client/shapes.ts';
 import type { CliContext } from './cli-context.ts';
-import { freezeLine } from './brake-commands.ts';
+import { freezeLine, hoursLines } from './brake-commands.ts';
 import { connect } from './connection.ts';
 import { toInteger } from './option-values.ts';
 import { fields, print, table } from './print.ts';
 
 /** Adds `pools`, `machines` and `show`. */
 export function addFleetCommands(program: Command, context: CliContext): void {
-  program
-    .command('pools')
-    .description('list pools with their machines and waiting requests')
-    .option('--json', 'print JSON')
-    .action(async ({ json }: { json?: boolean }) => {
-      const client = await connect(context);
-      const [pools, freezes] = await Promise.all([client.pools(), client.freezes()]);
-      const lines = () => [...poolLines(pools), ...freezes.map(freezeLine)];
-      print(context, { value: { pools, freezes }, json, lines });
-    });
+  addPools(program, context);
 
   program
     .command('machines')
@@ -54,6 +45,27 @@ export function addFleetCommands(program: Command, context: CliContext): void {
     .action(async (id: string, { json }: { json?: boolean }) => {
       const found = await find(await connect(context), id);
       print(context, { value: found, json, lines: detailLines });
+    });
+}
+
+function addPools(program: Command, context: CliContext): void {
+  program
+    .command('pools')
+    .description('list pools with their machines and waiting requests')
+    .option('--json', 'print JSON')
+    .action(async ({ json }: { json?: boolean }) => {
+      const client = await connect(context);
+      const [pools, machineHours, freezes] = await Promise.all([
+        client.pools(),
+        client.machineHours(),
+        client.freezes(),
+      ]);
+      const lines = () => [
+        ...poolLines(pools),
+        ...hoursLines(pools, machineHours),
+        ...freezes.map(freezeLine),
+      ];
+      print(context, { value: { pools, machineHours, freezes }, json, lines });
     });
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createCalls, type Call } from './calls.ts';
 import { ClientError } from './client-error.ts';
 import type {
+  FleetMachineHours,
   Freeze,
   Lease,
   LeaseFilter,
@@ -43,13 +44,16 @@ export interface Client {
   leases(filter?: LeaseFilter, options?: Until): Promise<{ leases: Lease[]; next: string | null }>;
   /** Keeps an active lease. `lease_ended` (409) and `no_such_lease` (404) mean that its machine is yours no longer. */
   heartbeat(id: string, options?: Until): Promise<Lease>;
+  /** `lease_retried` (409) means that it was lost, and that another one, still open, takes its place. */
   complete(id: string, outcome: 'completed' | 'failed', options?: Until): Promise<Lease>;
   /** Tells that the cloud takes the lease's machine away: it ends as lost, and is retried where it asked for that. */
   lose(id: string, options?: Until): Promise<Lease>;
-  /** Withdraws a pending lease or breaks off an active one. */
+  /** Withdraws a pending lease or breaks off an active one; of one that was lost and retried, what takes its place now. */
   cancel(id: string, options?: Until): Promise<Lease>;
   pools(options?: Until): Promise<Pool[]>;
   pool(name: string, options?: Until): Promise<Pool>;
+  /** Of the whole fleet; those of each pool are with the pools. */
+  machineHours(options?: Until): Promise<FleetMachineHours>;
   /** Lets a halted sweep end up to `count` instances and machines; for operators. */
   confirmSweep(sweep: { pool: string; placement: string; count: number }, options?: Until): Promise<void>;
   /** What is frozen in the whole fleet. */
@@ -104,15 +108,14 @@ export function createClient(settings: ClientSettings): Client {
     cancel: (id, options) => act(id, 'cancel', { options }),
     pools: async (options) => (await get<{ pools: Pool[] }>('v1/pools', options)).pools,
     pool: (name, options) => get(`v1/pools/${encodeURIComponent(name)}`, options),
+    machineHours: (options) => get('v1/machine-hours', options),
     async confirmSweep({ pool, placement, count }, options) {
       const path = `${placementPath(pool, placement)}/confirm-sweep`;
       await call<{ count: number }>({ method: 'POST', path, body: { count } }, options);
     },
     freezes: async (options) => (await get<{ freezes: Freeze[] }>('v1/freezes', options)).freezes,
-    async setFreeze(body, options) {
-      const what = { method: 'POST', path: 'v1/freezes', body } as const;
-      return (await call<{ freezes: Freeze[] }>(what, options)).freezes;
-    },
+    setFreeze: async (body, options) =>
+      (await call<{ freezes: Freeze[] }>({ method: 'POST', path: 'v1/freezes', body }, options)).freezes,
     machines: (filter = {}, options) => get('v1/machines', options, { ...filter }),
     machine: (id, options) => get(`v1/machines/${encodeURIComponent(id)}`, options),
     status: (options) => get('v1/status', options),

@@ -75,10 +75,23 @@ export interface Pool {
   machines: Record<string, number>;
   /** By state; pending ones are those it could serve. */
   leases: Record<string, number>;
+  machineHours: MachineHours;
   /** Sweeps that found more than they end unasked. */
   haltedSweeps: HaltedSweep[];
   /** What no instance has any more and is being deleted. */
   leftOvers: LeftOver[];
+}
+
+export interface MachineHours {
+  /** How long machines have existed since midnight UTC, in hours. */
+  today: number;
+  /** Nothing is launched once it is reached; null for no limit. */
+  maxPerDay: number | null;
+  reachedAt: string | null;
+}
+
+export interface FleetMachineHours extends MachineHours {
+  resetsAt: string;
 }
 
 export interface Freeze {
@@ -158,6 +171,7 @@ export interface Status {
   version: string;
   now: string;
   pools: Pool[];
+  machineHours: FleetMachineHours;
   machineCounts: Record<string, number>;
   leaseCounts: Record<string, number>;
   freezes: Freeze[];

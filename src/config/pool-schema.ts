@@ -1,5 +1,6 @@
 import Type, { type Static, type TObject, type TSchema, type TUnsafe } from 'typebox';
 import { duration } from './durations.ts';
+import { machineHours } from './machine-hours.ts';
 import { placementObject, type ProviderRules } from './provider-rules.ts';
 
 /** A placement as the file has it: the fields beside name and provider are the provider's own. */
@@ -86,9 +87,8 @@ function poolSchema(providers: readonly ProviderRules[]) {
           "How a stop ends the user's work: powered off, or nothing where the next step ends it anyway.",
         default: 'power-off',
       }),
-      maxUses: Type.Optional(
-        count('A machine is retired after this many leases; no limit without it.', { minimum: 1 }),
-      ),
+      maxUses: Type.Optional(maxUses()),
+      maxMachineHoursPerDay: Type.Optional(maxMachineHoursPerDay()),
       probe: probe(),
       deadlines: deadlines(),
       bootTimeout: Type.Optional(
@@ -130,6 +130,16 @@ function tags() {
   });
   const description = 'What requests may ask for beside platform and arch.';
   return Type.Array(tag, { description, uniqueItems: true, default: [] });
+}
+
+function maxUses() {
+  return count('A machine is retired after this many leases; no limit without it.', { minimum: 1 });
+}
+
+function maxMachineHoursPerDay() {
+  const description =
+    'Nothing is launched while its machines have existed for so many hours since midnight UTC.';
+  return machineHours(description, { example: 200 });
 }
 
 function probe(): TUnsafe<RawProbe> {

@@ -29,6 +29,7 @@ export interface FilePool {
   recycle: 'reset' | 'delete';
   halt: 'power-off' | 'none';
   maxUses: number | null;
+  maxMachineHoursPerDay: number | null;
   probe:
     | { kind: 'tcp'; port: number; intervalMs: number }
     | { kind: 'http'; port: number; path: string; intervalMs: number }
@@ -97,6 +98,7 @@ function toPool(raw: RawPool): FilePool {
     recycle: raw.recycle,
     halt: raw.halt,
     maxUses: raw.maxUses ?? null,
+    maxMachineHoursPerDay: raw.maxMachineHoursPerDay ?? null,
     probe: toProbe(raw.probe),
     deadlines: toDeadlines(raw),
     placements: raw.placements.map((placement) => toPlacement(raw.name, placement)),

@@ -1,5 +1,6 @@
 import Type, { type Static, type TProperties, type TSchema } from 'typebox';
 import { duration } from './durations.ts';
+import { machineHours } from './machine-hours.ts';
 import type { ProviderRules } from './provider-rules.ts';
 
 /** The queues, in the order of a machine's life. */
@@ -34,6 +35,7 @@ export function settingsSchema(providers: readonly ProviderRules[]) {
       pools: Type.Optional(
         path('DROVER_POOLS', 'The pools file; ./pools.yaml where it is there.', './pools.yaml'),
       ),
+      maxMachineHoursPerDay: Type.Optional(maxMachineHoursPerDay()),
       tokenFile: path('DROVER_TOKEN_FILE', 'Where a token that drover made is written.', './.drover/token'),
       tokens: tokens(),
       client: client(),
@@ -143,6 +145,12 @@ function path(variable: string, description: string, example: string) {
     examples: [example],
     'x-variable': variable,
   });
+}
+
+function maxMachineHoursPerDay() {
+  const description =
+    'Nothing is launched in the whole fleet while its machines have existed for so many hours since midnight UTC.';
+  return machineHours(description, { example: 1000, variable: 'DROVER_MAX_MACHINE_HOURS_PER_DAY' });
 }
 
 function tokens() {

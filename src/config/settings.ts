@@ -23,6 +23,8 @@ export interface Config {
   /** The pools file and what it holds; without one there are only pools that the API made, or the embedded example. */
   readonly poolsFile?: string;
   readonly pools?: readonly FilePool[];
+  /** Nothing is launched while the whole fleet's machines have existed for this many hours since midnight UTC; no limit without it. */
+  readonly maxMachineHoursPerDay?: number;
   /** Where a token that drover made is written. */
   readonly tokenFile: string;
   /** Who may use the API, by the SHA-256 of their tokens in hexadecimal; DROVER_TOKEN is among them. */
@@ -76,6 +78,7 @@ export function toConfig(
     ...(raw.databaseDirectUrl === undefined ? {} : { databaseDirectUrl: raw.databaseDirectUrl }),
     ...(raw.redisUrl === undefined ? {} : { redisUrl: raw.redisUrl }),
     redisPrefix: raw.redisPrefix ?? installation,
+    ...(raw.maxMachineHoursPerDay === undefined ? {} : { maxMachineHoursPerDay: raw.maxMachineHoursPerDay }),
     tokens: [...raw.tokens, ...ownToken(raw.client.token)],
     client: toClient(raw.client),
     work: {

@@ -66,7 +66,11 @@ function draw(page, byId, status) {
   };
   byId('version').textContent = status.version;
   byId('machines-note').textContent = noteOf(status);
-  once('totals', { machines: status.machineCounts, leases: status.leaseCounts }, renderTotals);
+  once(
+    'totals',
+    { machines: status.machineCounts, leases: status.leaseCounts, hours: status.machineHours },
+    renderTotals,
+  );
   once('freezes', status.freezes, renderFreezes);
   byId('set-aside-section').hidden = status.setAside.length === 0;
   once('set-aside', status.setAside, renderSetAside);

@@ -4,7 +4,7 @@
 const SHORT_ID = 8;
 
 /** The figures somebody looks for first. */
-export function renderTotals({ machines, leases }) {
+export function renderTotals({ machines, leases, hours }) {
   const inMotion = ['requested', 'provisioning', 'booting', 'resetting'];
   const onTheWayOut = ['stopping', 'stopped', 'released', 'deleting'];
   const sum = (states) => states.reduce((total, state) => total + machines[state], 0);
@@ -18,6 +18,7 @@ export function renderTotals({ machines, leases }) {
     ['requests waiting', leases.pending],
     ['leases completed', leases.completed],
     ['failed, expired or lost', leases.failed + leases.expired + leases.lost],
+    [hoursLabel(hours), Math.round(hours.today)],
   ];
   return figures.map(([label, count]) => make('li', {}, [make('strong', {}, [String(count)]), label]));
 }
@@ -35,6 +36,11 @@ export function renderFreezes(freezes) {
   });
 }
 
+function hoursLabel({ maxPerDay, reachedAt }) {
+  const label = maxPerDay === null ? 'machine-hours today' : `of ${maxPerDay} machine-hours today`;
+  return reachedAt === null ? label : `${label}: nothing is launched`;
+}
+
 /** A card for each pool: what it is, how full it is, what its machines do. */
 export function renderPools(pools) {
   if (pools.length === 0) return [make('p', { className: 'empty panel' }, ['No pools yet.'])];
@@ -47,6 +53,7 @@ export function renderPools(pools) {
       make('small', {}, [
         `${total} of at most ${pool.max}, ${pool.minIdle} kept ready, ${pool.leases.pending} waiting`,
       ]),
+      make('small', {}, [`${Math.round(pool.machineHours.today)} ${hoursLabel(pool.machineHours)}`]),
       ...pool.haltedSweeps.map(({ placement, why }) =>
         make('p', {}, [`The sweep of ${placement} has halted: it ${why}.`]),
       ),

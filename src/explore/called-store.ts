@@ -36,6 +36,9 @@ export function createCalledStore(world: RunWorld, process: Process): Store {
     leftOvers: () => leftOvers(undefined),
     freezes: () => freezes(undefined),
     setFreeze: called('setFreeze', store.setFreeze),
+    limitMachineHours: called('limitMachineHours', store.limitMachineHours),
+    machineHours: called('machineHours', store.machineHours),
+    noteMachineHours: called('noteMachineHours', store.noteMachineHours),
     pool: called('pool', store.pool),
     viewPool: called('viewPool', store.viewPool),
     provision: called('provision', store.provision),
@@ -45,7 +48,7 @@ export function createCalledStore(world: RunWorld, process: Process): Store {
 /** Acts that change nothing. */
 const READS: ReadonlySet<string> = new Set([
   ...['pools', 'pool', 'viewPool', 'look', 'lookBatch', 'readLease', 'overdueMachines', 'unattended'],
-  ...['freezes', 'haltedSweeps', 'leftOvers'],
+  ...['freezes', 'haltedSweeps', 'leftOvers', 'machineHours'],
 ]);
 
 /** Whatever answers with what it has changed, and has changed nothing. */

@@ -3,6 +3,7 @@ import type { Clock } from '../fleet/ports.ts';
 import type { Store } from '../fleet/store.ts';
 import { createBatchActs } from './memory-store/batch-acts.ts';
 import { createFreezeActs } from './memory-store/freeze.ts';
+import { createHoursActs } from './memory-store/machine-hours.ts';
 import { createLeaseActs } from './memory-store/lease-acts.ts';
 import { createMachineActs } from './memory-store/machine-acts.ts';
 import type { Memory } from './memory-store/memory.ts';
@@ -39,6 +40,7 @@ export function createMemoryStore(options: {
       ...createPoolActs(memory),
       ...createReconcileActs(memory),
       ...createFreezeActs(memory),
+      ...createHoursActs(memory),
     },
   };
 }

@@ -66,6 +66,7 @@ function drawPool(random: Randomness, name: string): Pool {
     recycle: resets ? 'reset' : 'delete',
     halt: random.chance(0.6) ? 'power-off' : 'none',
     maxUses: random.chance(0.3) ? 2 : null,
+    maxMachineHoursPerDay: null,
     probe: { kind: 'tcp', port: 8000, intervalMs: 1000 },
     deadlines: { ...DEADLINES, deleting },
     placements: placements.map((place) => ({ pool: name, name: place, provider: 'memory', spec: {} })),

@@ -1,7 +1,7 @@
 import type { LeaseOutcome } from './lifecycle.ts';
-import { poolsFor, type Lease, type LeaseRequest, type LeaseSelector, type Pool } from './pool.ts';
+import { poolsFor, RETRIES, type Lease, type LeaseRequest, type LeaseSelector, type Pool } from './pool.ts';
 import type { Clock, Jobs, Log, NewId } from './ports.ts';
-import type { Store } from './store.ts';
+import type { EndLeaseAct, Store } from './store.ts';
 
 export interface MatchPorts {
   store: Pick<Store, 'match'>;
@@ -46,9 +46,14 @@ export interface Leasing {
   request(act: { request: LeaseRequest; digest: string; by: string }): Promise<Requested>;
   /** The lease as it is now; undefined where there is none of this owner (null: anybody's). */
   read(act: { lease: string; owner: string | null }): Promise<Lease | undefined>;
+  /** What takes a lost lease's place now, which may have ended, too; the lease itself where nothing does. */
+  newest(lease: Lease): Promise<Lease>;
   /** Extends an active lease's heartbeat; answers the lease as it is then. */
   heartbeat(act: { lease: string; owner: string }): Promise<Lease | undefined>;
-  /** Ends a lease for its user; an ended one stays as it is. Undefined where there is none of this owner. */
+  /**
+   * Ends a lease for its user; an ended one stays as it is. Undefined where there is none of this owner. Whoever cancels
+   * wants no machine any more: where the lease was lost and retried, what takes its place now is cancelled, and answered.
+   */
   end(act: {
     lease: string;
     owner: string | null;
@@ -89,10 +94,20 @@ export function createLeasing(ports: LeasingPorts): Leasing {
       return owner === null || found?.owner === owner ? found : undefined;
     },
 
+    async newest(lease) {
+      let newest = lease;
+      for (let retry = 0; retry < RETRIES.most && newest.retriedBy !== null; retry += 1) {
+        const next = await store.readLease(newest.retriedBy);
+        if (next === undefined) break;
+        newest = next;
+      }
+      return newest;
+    },
+
     heartbeat: ({ lease, owner }) => store.heartbeat({ lease, owner, now: clock.now() }),
 
     async end(act) {
-      const lease = await store.endLease({ ...act, reason: null, now: clock.now() });
+      const lease = await end(store, { ...act, reason: null, now: clock.now() });
       ports.jobs.nudge();
       return lease;
     },
@@ -129,6 +144,18 @@ export async function serveAgain(
   ports.jobs.nudge();
   for (const pool of pools) await matchPool(ports, { pool, by });
   for (const pool of pools) await ports.jobs.scale(pool.name);
+}
+
+/** Each lease is followed as it is after its own end: one that is lost meanwhile has its successor by then. */
+async function end(store: LeasingPorts['store'], act: EndLeaseAct): Promise<Lease | undefined> {
+  let ended = await store.endLease(act);
+  for (let retry = 0; retry < RETRIES.most; retry += 1) {
+    if (act.outcome !== 'cancelled' || ended === undefined || ended.retriedBy === null) break;
+    const next = await store.endLease({ ...act, lease: ended.retriedBy });
+    if (next === undefined) break;
+    ended = next;
+  }
+  return ended;
 }
 
 /** A repeated request is answered with its lease even where its pool has gone since: it was acknowledged once. */

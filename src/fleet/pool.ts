@@ -16,6 +16,8 @@ export interface Pool {
   minIdle: number;
   /** The most machines at once, instances without a machine included. */
   max: number;
+  /** Nothing is launched while its machines have existed for this many hours since midnight UTC; null for no limit. */
+  maxMachineHoursPerDay: number | null;
   /** How long a machine above `minIdle` may stay ready before it is retired. */
   idleTimeoutMs: number;
   /** What happens after a lease: cleaned and used again, or deleted. */
@@ -94,7 +96,7 @@ export interface Lease {
   owner: string;
   state: LeaseState;
   outcome: string | null;
-  /** Why it failed, expired or was lost: `no-capacity`, `pool-drained`, `heartbeat`, `max-duration` ... */
+  /** Why it failed, expired or was lost: `no-capacity`, `max-machine-hours`, `pool-drained`, `heartbeat`, `max-duration` ... */
   reason: string | null;
   pools: readonly string[];
   pool: string | null;

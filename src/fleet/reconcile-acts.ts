@@ -61,8 +61,11 @@ export interface ReconcileActs {
    * False where no sweep is halted there, or one that has found more than that.
    */
   confirmSweep(act: ConfirmSweepAct): Promise<boolean>;
-  /** Deletes tombstones, closed intents, ended batches and leases, and what logs tell, older than `before`: `limit` of each. */
-  purge(act: { before: Date; limit: number }): Promise<number>;
+  /**
+   * Deletes tombstones, closed intents, ended batches and leases, and what logs tell, older than `before`: `limit` of
+   * each. What counts in today's machine-hours stays.
+   */
+  purge(act: { before: Date; now: Date; limit: number }): Promise<number>;
 }
 
 export interface SweepAct {

@@ -50,7 +50,7 @@ function grow(view: PoolView, missing: number, now: Date): readonly ScalingActio
     .slice(0, missing)
     .map((machine): ScalingAction => ({ kind: 'unpark', machine: machine.id, token: machine.token }));
   const room = view.pool.max - view.machines - view.unowned;
-  const count = Math.min(missing - woken.length, room);
+  const count = view.hoursReached ? 0 : Math.min(missing - woken.length, room);
   const placement = view.pool.placements.find(
     (each) => (view.coolUntil[each.name]?.getTime() ?? 0) <= now.getTime(),
   );

@@ -1,5 +1,6 @@
 import type { FreezeActs } from './brakes.ts';
 import type { IntentKind, LeaseOutcome, LeaseState, MachineState, Step } from './lifecycle.ts';
+import type { HoursActs } from './machine-hours.ts';
 import type { Lease, LeaseRequest, Pool } from './pool.ts';
 import type { BatchMember, Json, Look, Placement, Verb } from './provider.ts';
 import type { ReconcileActs } from './reconcile-acts.ts';
@@ -9,7 +10,8 @@ import type { ReconcileActs } from './reconcile-acts.ts';
  * it answers is what stands in the store after it. Nothing but these acts keeps the promise that deletion never
  * overtakes release; queues and locks only spare work.
  */
-export interface Store extends MachineActs, BatchActs, LeaseActs, PoolActs, ReconcileActs, FreezeActs {}
+export interface Store
+  extends MachineActs, BatchActs, LeaseActs, PoolActs, ReconcileActs, FreezeActs, HoursActs {}
 
 export interface Machine {
   id: string;
@@ -262,6 +264,8 @@ export interface PoolView {
   unowned: number;
   /** Pending requests that this pool could serve. */
   pending: number;
+  /** True where its limit on machine-hours, or the fleet's, is noted as reached. */
+  hoursReached: boolean;
   /** Until when each placement is left alone after a refusal. */
   coolUntil: Readonly<Record<string, Date>>;
 }
@@ -274,7 +278,7 @@ export interface PoolActs {
   viewPool(name: string): Promise<PoolView | undefined>;
   /**
    * Adds up to `count` requested machines with their open provision intents, never beyond the pool's max; none where
-   * the pool has changed since `version` was read. Answers their ids.
+   * the pool has changed since `version` was read, or where a limit on machine-hours is reached. Answers their ids.
    */
   provision(act: ProvisionAct): Promise<readonly string[]>;
 }

@@ -1,6 +1,7 @@
 import { Type, type Static } from 'typebox';
 import { amountOf } from '../fleet/brakes.ts';
 import { INTENT_KINDS, LEASE_STATES, MACHINE_STATES, STEPS } from '../fleet/lifecycle.ts';
+import { dayOf, type FleetHours, type MachineHours } from '../fleet/machine-hours.ts';
 import type { Pool } from '../fleet/pool.ts';
 import type { CondemnedLeftOver, HaltedSweep } from '../fleet/reconcile-acts.ts';
 import type { Machine } from '../fleet/store.ts';
@@ -10,6 +11,23 @@ import type { PoolCounts, TimelineEntry } from '../fleet/views.ts';
 export const Counts = Type.Record(Type.String(), Type.Integer(), {
   description: 'By state, every state named.',
 });
+
+export const MachineHoursBody = Type.Object({
+  today: Type.Number({ description: 'How long machines have existed since midnight UTC, in hours.' }),
+  maxPerDay: OrNull(Type.Number({ description: 'Nothing is launched once it is reached.' })),
+  reachedAt: OrNull(Instant()),
+});
+
+export const FleetHoursBody = Type.Object({ ...MachineHoursBody.properties, resetsAt: Instant() });
+
+export function toFleetHoursBody(hours: FleetHours, now: Date): Static<typeof FleetHoursBody> {
+  return { ...toHoursBody(hours), resetsAt: dayOf(now).end.toISOString() };
+}
+
+/** Hundredths tell enough, and do not change at every look. */
+function toHoursBody({ used, maxPerDay, reachedAt }: MachineHours): Static<typeof MachineHoursBody> {
+  return { today: Math.round(used * 100) / 100, maxPerDay, reachedAt: toInstant(reachedAt) };
+}
 
 export const PoolBody = Type.Object({
   name: Type.String(),
@@ -27,6 +45,7 @@ export const PoolBody = Type.Object({
   placements: Type.Array(Type.Object({ name: Type.String(), provider: Type.String() })),
   machines: Counts,
   leases: Counts,
+  machineHours: MachineHoursBody,
   haltedSweeps: Type.Array(
     Type.Object({
       placement: Type.String(),
@@ -53,16 +72,14 @@ export const PoolBody = Type.Object({
 /** A pool as it goes over the wire. What a placement consists of stays inside: it may hold start-up data of guests. */
 export function toPoolBody(
   pool: Pool,
-  {
-    counts,
-    halted,
-    leftOvers,
-  }: {
+  known: {
     counts: PoolCounts | undefined;
     halted: readonly HaltedSweep[];
     leftOvers: readonly CondemnedLeftOver[];
+    hours: FleetHours;
   },
 ): Static<typeof PoolBody> {
+  const { counts, halted, leftOvers, hours } = known;
   const { tags, idleTimeoutMs, placements, probe: _probe, deadlines: _deadlines, ...rest } = pool;
   return {
     ...rest,
@@ -71,6 +88,7 @@ export function toPoolBody(
     placements: placements.map(({ name, provider }) => ({ name, provider })),
     machines: countsOf(MACHINE_STATES, counts?.machines),
     leases: countsOf(LEASE_STATES, counts?.leases),
+    machineHours: toHoursBody(hours.pools[pool.name] ?? NO_HOURS),
     haltedSweeps: halted
       .filter((each) => each.pool === pool.name)
       .map(({ placement, since, why, counts: found }) => {
@@ -84,6 +102,9 @@ export function toPoolBody(
       }),
   };
 }
+
+/** Of a pool that is younger than the look at its hours. */
+const NO_HOURS: MachineHours = { used: 0, maxPerDay: null, reachedAt: null };
 
 /** All states with their number, 0 where the store named none. */
 export function countsOf<const Name extends string>(

@@ -9,9 +9,11 @@ import { ApiError } from './error-reply.ts';
 import {
   Counts,
   countsOf,
+  FleetHoursBody,
   MachineBody,
   PoolBody,
   TimelineBody,
+  toFleetHoursBody,
   toMachineBody,
   toPoolBody,
   toTimelineBody,
@@ -22,7 +24,7 @@ import { isId, nextCursor, PageQuery, toPage } from './page.ts';
 import type { FleetCounts, Views } from '../fleet/views.ts';
 
 export interface FleetRouteDeps {
-  store: Pick<Store, 'pools' | 'pool' | 'look' | 'haltedSweeps' | 'leftOvers' | 'freezes'>;
+  store: Pick<Store, 'pools' | 'pool' | 'look' | 'haltedSweeps' | 'leftOvers' | 'freezes' | 'machineHours'>;
   views: Views;
   clock: Clock;
   version: string;
@@ -31,15 +33,16 @@ export interface FleetRouteDeps {
 /** Looking at pools and machines, and the whole at a glance. */
 export function addFleetRoutes(app: App, deps: FleetRouteDeps): void {
   addPools(app, deps);
+  addMachineHours(app, deps);
   addMachineList(app, deps);
   addMachine(app, deps);
   addStatus(app, deps);
 }
 
-function addPools(app: App, { store, views }: FleetRouteDeps): void {
+function addPools(app: App, { store, views, clock }: FleetRouteDeps): void {
   const list = { summary: 'All pools.', response: { 200: Type.Object({ pools: Type.Array(PoolBody) }) } };
   app.get('/v1/pools', { schema: list }, async () => {
-    const [pools, toBody] = await Promise.all([store.pools(), readPoolBodies({ store, views })]);
+    const [pools, { toBody }] = await Promise.all([store.pools(), readPoolBodies({ store, views, clock })]);
     return { pools: pools.map(toBody) };
   });
 
@@ -50,20 +53,31 @@ function addPools(app: App, { store, views }: FleetRouteDeps): void {
   };
   app.get('/v1/pools/:name', { schema: one }, async (request) => {
     const { name } = request.params;
-    const [pool, toBody] = await Promise.all([store.pool(name), readPoolBodies({ store, views })]);
+    const [pool, { toBody }] = await Promise.all([store.pool(name), readPoolBodies({ store, views, clock })]);
     if (pool === undefined) throw await noSuchPool(store, name);
     return toBody(pool);
   });
 }
 
 /** What else a pool's body tells, read once for all pools. */
-async function readPoolBodies({ store, views }: Pick<FleetRouteDeps, 'store' | 'views'>) {
-  const [counts, halted, leftOvers] = await Promise.all([
+async function readPoolBodies({ store, views, clock }: Omit<FleetRouteDeps, 'version'>) {
+  const [counts, halted, leftOvers, hours] = await Promise.all([
     views.countByState(),
     store.haltedSweeps(),
     store.leftOvers(),
+    store.machineHours({ now: clock.now() }),
   ]);
-  return (pool: Pool) => toPoolBody(pool, { counts: countsFor(counts, pool.name), halted, leftOvers });
+  const toBody = (pool: Pool) =>
+    toPoolBody(pool, { counts: countsFor(counts, pool.name), halted, leftOvers, hours });
+  return { counts, hours, toBody };
+}
+
+function addMachineHours(app: App, { store, clock }: FleetRouteDeps): void {
+  const summary = 'The machine-hours of the whole fleet today; those of each pool are with the pools.';
+  app.get('/v1/machine-hours', { schema: { summary, response: { 200: FleetHoursBody } } }, async () => {
+    const now = clock.now();
+    return toFleetHoursBody(await store.machineHours({ now }), now);
+  });
 }
 
 function countsFor(counts: FleetCounts, pool: string): FleetCounts['pools'][number] | undefined {
@@ -142,6 +156,7 @@ const STATUS = {
       version: Type.String(),
       now: Instant(),
       pools: Type.Array(PoolBody),
+      machineHours: FleetHoursBody,
       machineCounts: Counts,
       leaseCounts: Counts,
       freezes: FreezesBody.properties.freezes,
@@ -154,10 +169,9 @@ const STATUS = {
 
 function addStatus(app: App, { store, views, clock, version }: FleetRouteDeps): void {
   app.get('/v1/status', { schema: STATUS }, async (request) => {
-    const [pools, toBody, counts, freezes, setAside, machines, leases] = await Promise.all([
+    const [pools, { toBody, counts, hours }, freezes, setAside, machines, leases] = await Promise.all([
       store.pools(),
-      readPoolBodies({ store, views }),
-      views.countByState(),
+      readPoolBodies({ store, views, clock }),
       store.freezes(),
       views.listMachines({ ...EVERY_MACHINE, limit: STATUS_SET_ASIDE, setAside: true }),
       views.listMachines({ ...EVERY_MACHINE, limit: STATUS_MACHINES }),
@@ -169,10 +183,12 @@ function addStatus(app: App, { store, views, clock, version }: FleetRouteDeps): 
         owner: scopeOf(request),
       }),
     ]);
+    const now = clock.now();
     return {
       version,
-      now: clock.now().toISOString(),
+      now: now.toISOString(),
       pools: pools.map(toBody),
+      machineHours: toFleetHoursBody(hours, now),
       machineCounts: machinesOverall(counts),
       leaseCounts: countsOf(LEASE_STATES, counts.leases),
       ...toFreezesBody(freezes),

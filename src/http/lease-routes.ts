@@ -150,7 +150,8 @@ function addHeartbeat(app: App, deps: LeaseRouteDeps): void {
 
 function addEnd(app: App, deps: LeaseRouteDeps): void {
   const complete = {
-    summary: 'End an active lease. Ending an ended one changes nothing and answers it as it is.',
+    summary:
+      'End an active lease. Ending an ended one changes nothing and answers it as it is; 409 lease_retried where it was lost and another one, still open, takes its place.',
     params: Params,
     body: Type.Object({ outcome: Type.Enum(['completed', 'failed']) }, { additionalProperties: false }),
     response: { 200: LeaseBody },
@@ -163,11 +164,14 @@ function addEnd(app: App, deps: LeaseRouteDeps): void {
     const by = `api:${callerOf(request).owner}`;
     const lease = await deps.leasing.end({ lease: id, owner, outcome: request.body.outcome, by });
     if (lease === undefined) throw noSuchLease(id);
+    const newest = await deps.leasing.newest(lease);
+    if (newest !== lease && newest.endedAt === null) throw retried(lease, newest);
     return toLeaseBody(lease);
   });
 
   const cancel = {
-    summary: 'Withdraw a pending lease or break off an active one. An ended one stays as it is.',
+    summary:
+      'Withdraw a pending lease or break off an active one. Where it was lost and retried, that is done to the lease that takes its place now, which is answered. An ended one stays as it is.',
     params: Params,
     response: { 200: LeaseBody },
   };
@@ -295,6 +299,17 @@ function leaseEnded(lease: Lease): ApiError {
     hint: `Stop using its machine, which may be somebody else's at any moment. ${whatFollows(lease)}`,
     outcome,
     ...(lease.reason !== null && { reason: lease.reason }),
+  });
+}
+
+/** Its user would take the request for done, and another machine would go on being made for it. */
+function retried({ id }: Lease, newest: Lease): ApiError {
+  return new ApiError({
+    status: 409,
+    code: 'lease_retried',
+    message: `The lease ${id} was lost, and the lease ${newest.id} (${newest.state}) takes its place.`,
+    hint: `Complete ${newest.id} once its work is done, or cancel it where it is needed no more.`,
+    outcome: 'lost',
   });
 }
 

@@ -13,6 +13,7 @@ export const PoolEntity = defineEntity({
     recycle: p.enum(['reset', 'delete'] as const),
     maxUses: p.integer().nullable(),
     max: p.integer(),
+    maxMachineHours: p.double().nullable(),
     version: p.bigint('string'),
     createdAt: p.datetime(),
     updatedAt: p.datetime(),

@@ -101,8 +101,11 @@ const HEARTBEAT = `update lease set changed_at = $3, deadline_at = least(
 const WAIT_ON = `update lease set deadline_at = $1::timestamptz + ${ENDING}, changed_at = $1
   where open and state = 'ending' and deadline_at <= $1`;
 
-const OVERDUE = `select id, case when state = 'pending' then case when exists (
-        select from pool p where p.name = any(lease.pools) and not p.draining) then 'no-capacity' else 'pool-drained' end
+const OVERDUE = `select id, case when state = 'pending' then (
+        select case when count(*) = 0 then 'pool-drained'
+          when bool_and(p.hours_reached_at is not null) or exists (select from fleet where hours_reached_at is not null)
+          then 'max-machine-hours' else 'no-capacity' end
+        from pool p where p.name = any(lease.pools) and not p.draining)
       when active_at + max_duration_ms * interval '1 millisecond' <= $1 then 'max-duration' else 'heartbeat' end as reason
   from lease where open and deadline_at <= $1 and state <> 'ending' order by deadline_at limit $2`;
 

@@ -1,9 +1,11 @@
 import { type EntityManager, LockMode } from '@mikro-orm/postgresql';
+import { dayOf } from '../fleet/machine-hours.ts';
 import type { Pool } from '../fleet/pool.ts';
 import { COMING } from '../fleet/scaling.ts';
 import type { PoolActs, PoolView, ProvisionAct, Resting } from '../fleet/store.ts';
 import { type Database, fromUnitOfWork, type Sql } from './database.ts';
 import { PoolEntity } from './entities.ts';
+import { hoursLeft } from './machine-hours.ts';
 
 /** `fork` hands out a unit of work of its own: one for each act. */
 export function createPoolActs(database: Database, fork: () => EntityManager): PoolActs {
@@ -36,7 +38,7 @@ function toPool(row: PoolRow): Pool {
 /** The file owns its pools: one it no longer names drains; a pool of the API's is not the file's to change. */
 async function applyPools(em: EntityManager, act: { pools: readonly Pool[]; now: Date }): Promise<void> {
   await em.transactional(async (inside) => {
-    const known = await inside.find(PoolEntity, {}, { lockMode: LockMode.PESSIMISTIC_WRITE });
+    const known = await inside.find(PoolEntity, {}, LOCKED);
     for (const pool of act.pools) {
       const row = known.find((each) => each.name === pool.name);
       const values = {
@@ -46,6 +48,7 @@ async function applyPools(em: EntityManager, act: { pools: readonly Pool[]; now:
         recycle: pool.recycle,
         maxUses: pool.maxUses,
         max: pool.max,
+        maxMachineHours: pool.maxMachineHoursPerDay,
         updatedAt: act.now,
       };
       if (row === undefined)
@@ -56,6 +59,8 @@ async function applyPools(em: EntityManager, act: { pools: readonly Pool[]; now:
     for (const row of known) if (row.owner === 'file' && !named.has(row.name)) row.draining = true;
   });
 }
+
+const LOCKED = { lockMode: LockMode.PESSIMISTIC_WRITE, orderBy: { name: 'asc' } } as const;
 
 /** A placement that is named no longer is kept, for the machines that still are there. */
 function toSpec(pool: Pool, row: PoolRow | undefined): Record<string, unknown> {
@@ -79,12 +84,15 @@ async function viewPool(sql: Sql, name: string): Promise<PoolView | undefined> {
     resting: resting.map((each) => ({ ...each, stateSince: new Date(each.stateSince) })),
     unowned: row['unowned'] as number,
     pending: row['pending'] as number,
+    hoursReached: row['hours_reached'] as boolean,
     coolUntil: Object.fromEntries(cooling.map(([placement, until]) => [placement, new Date(until)])),
   };
 }
 
 /** All of it from one snapshot, and in one pass over the pool's machines, which may be thousands. */
-const VIEW = `select p.name, p.spec, p.owner, p.draining, p.version, m.machines, m.coming, m.resting,
+const VIEW = `select p.name, p.spec, p.owner, p.draining, p.version,
+    (p.hours_reached_at is not null or exists (select from fleet where hours_reached_at is not null)) as hours_reached,
+    m.machines, m.coming, m.resting,
     (select count(*)::integer from instance i where i.pool = p.name and i.machine_id is null and i.gone_at is null) as unowned,
     (select count(*)::integer from lease l where l.pending and p.name = any(l.pools)) as pending,
     (select jsonb_object_agg(c.name, c.cool_until) from placement c where c.pool = p.name and c.cool_until is not null) as cooling
@@ -99,15 +107,17 @@ const VIEW = `select p.name, p.spec, p.owner, p.draining, p.version, m.machines,
 
 async function provision(sql: Sql, act: ProvisionAct): Promise<readonly string[]> {
   const values = [act.pool.name, act.version, act.placement, act.count, act.reason, act.now, act.by];
-  const [pool] = await sql.query(
-    `update pool set version = version + 1 where name = $1 and version = $2 and not draining returning max`,
-    [act.pool.name, act.version],
-  );
+  const grows = [act.pool.name, act.version, act.now, dayOf(act.now).begin];
+  const [pool] = await sql.query(GROW, grows);
   if (pool === undefined) return [];
   const deadlineMs = act.pool.deadlines.requested ?? null;
   const rows = await sql.query(PROVISION, [...values, pool['max'], deadlineMs]);
   return rows.map((row) => row['id'] as string);
 }
+
+const GROW = `update pool p set version = version + 1
+  where p.name = $1 and p.version = $2 and not p.draining and ${hoursLeft('p', { now: '$3', begin: '$4' })}
+  returning p.max`;
 
 /** The pool's row is locked: nobody else can be adding to it while this counts what it has. */
 const PROVISION = `with had as (

@@ -1,4 +1,5 @@
 import type { Step } from '../fleet/lifecycle.ts';
+import { purgeableBefore } from '../fleet/machine-hours.ts';
 import type { ReconcileActs, Ring } from '../fleet/reconcile-acts.ts';
 import type { Database, Row } from './database.ts';
 import { condemnedLeftOvers, leftOverRefused } from './left-overs.ts';
@@ -85,8 +86,8 @@ const RING_BATCH = `with rung as (
   )
   insert into outbox (kind, batch_id, ring, due_at) select 'batch', id, ring, $3 from rung returning id`;
 
-async function purge(database: Database, act: { before: Date; limit: number }): Promise<number> {
-  let purged = 0;
+async function purge(database: Database, act: Parameters<ReconcileActs['purge']>[0]): Promise<number> {
+  let purged = (await database.query(PURGE_INSTANCES, [purgeableBefore(act), act.limit])).length;
   for (const statement of PURGES) purged += (await database.query(statement, [act.before, act.limit])).length;
   return purged;
 }
@@ -100,13 +101,14 @@ function counted(kind: 'machine' | 'lease' | 'batch'): string {
    )`;
 }
 
-/** Instances before machines before batches: each is kept while something that may still matter names it. */
+const PURGE_INSTANCES = `delete from instance where id in (select id from instance where gone_at < $1 limit $2) returning id`;
+
+/** After the instances machines before batches: each is kept while something that may still matter names it. */
 const PURGES = [
-  `delete from instance where id in (select id from instance where gone_at < $1 limit $2) returning id`,
   `with gone as (
      delete from machine where id in (
        select m.id from machine m where m.state = 'deleted' and m.state_since < $1
-         and not exists (select from instance i where i.machine_id = m.id and i.gone_at is null) limit $2)
+         and not exists (select from instance i where i.machine_id = m.id) limit $2)
      returning id, pool as place, state as label
    ), ${counted('machine')}
    select id from gone`,

@@ -8,6 +8,7 @@ import { createDatabase } from './database.ts';
 import { ENTITIES } from './entities.ts';
 import { createFreezeActs } from './freeze.ts';
 import { createHistory, type History } from './history.ts';
+import { createHoursActs } from './machine-hours.ts';
 import { createLeaseActs } from './lease-acts.ts';
 import { createMachineActs } from './machine-acts.ts';
 import { createOutbox } from './outbox.ts';
@@ -61,6 +62,7 @@ export async function createStorage(options: StorageOptions): Promise<Storage> {
       ...createPoolActs(database, fork),
       ...createReconcileActs(database),
       ...createFreezeActs(database),
+      ...createHoursActs(database),
     },
     outbox: createOutbox(database),
     views: createViews(fork),

@@ -1,4 +1,5 @@
 import { matchPool } from '../fleet/leasing.ts';
+import { dayOf } from '../fleet/machine-hours.ts';
 import type { Pool } from '../fleet/pool.ts';
 import type { Outcome, Ports, ReconcileJob, Worker } from '../fleet/ports.ts';
 import { type Ring, ringKey } from '../fleet/reconcile-acts.ts';
@@ -22,6 +23,7 @@ export const reconcile: Worker<ReconcileJob> = async (ports, job, signal) => {
     () => recoverMachines(ports, pools),
     () => expireLeases(ports),
     () => ringOwed(ports),
+    () => noteHours(ports, pools),
     () => matchAll(ports, pools),
     ...(job.round % sweepEvery === 0
       ? pools.flatMap(sweptPlacements).map((placement) => () => sweep(placement, { ports, by: BY, signal }))
@@ -47,6 +49,24 @@ const BY = 'reconcile';
 function outcome(failures: readonly unknown[]): Outcome {
   return failures.length === 0 ? { kind: 'done' } : { kind: 'done', note: `${failures.length} parts failed` };
 }
+
+/** Told once, when a limit is reached and when it holds nothing back any more; then its pools may grow again. */
+async function noteHours(ports: Ports, pools: readonly Pool[]): Promise<void> {
+  const now = ports.clock.now();
+  for (const { reached, ...turn } of await ports.store.noteMachineHours({ now, by: BY })) {
+    const fields = { ...turn, pool: turn.pool ?? 'all' };
+    if (reached) {
+      ports.log.warn({ ...fields, until: dayOf(now).end }, HOURS_REACHED);
+      continue;
+    }
+    ports.log.info(fields, 'the daily limit on machine-hours holds launches back no longer');
+    for (const pool of pools)
+      if (turn.pool === null || turn.pool === pool.name) await ports.jobs.scale(pool.name);
+  }
+}
+
+const HOURS_REACHED =
+  'the daily limit on machine-hours is reached: nothing is launched until midnight UTC, unless maxMachineHoursPerDay is raised';
 
 async function recoverMachines(ports: Ports, pools: readonly Pool[]): Promise<void> {
   const now = ports.clock.now();
@@ -119,6 +139,7 @@ async function matchAll(ports: Ports, pools: readonly Pool[]): Promise<void> {
 }
 
 async function purge(ports: Ports): Promise<void> {
-  const before = new Date(ports.clock.now().getTime() - ports.settings.retentionMs);
-  await ports.store.purge({ before, limit: LIMIT });
+  const now = ports.clock.now();
+  const before = new Date(now.getTime() - ports.settings.retentionMs);
+  await ports.store.purge({ before, now, limit: LIMIT });
 }

@@ -178,6 +178,21 @@ test('launches and deletions are frozen and let go, and the pools tell of it', a
   expect((await drover('freeze', '--launches')).code).toBe(77);
 });
 
+test('a daily limit on machine-hours is told of with the pools, and until when it holds launches back', async () => {
+  const daily = aPool({ name: 'daily', maxMachineHoursPerDay: 100 });
+  await fleet.addPools(guests, daily);
+  expect((await drover('pools')).out).toContain(
+    'The pool daily has used 0.0 of 100 machine-hours since midnight UTC.',
+  );
+  await fleet.addPools(guests, aPool({ name: 'daily', maxMachineHoursPerDay: 1e-9 }));
+  await fleet.addReadyMachine(daily);
+  await fleet.store.noteMachineHours({ now: new Date(Date.now() + 1000), by: 'a test' });
+  expect((await drover('pools')).out).toMatch(
+    /^The pool daily .*: it launches nothing until .*T00:00:00\.000Z, unless/m,
+  );
+  expect((await json('pools')).machineHours).toMatchObject({ maxPerDay: null, reachedAt: null });
+});
+
 test('more machines than a page holds are listed, up to the limit', async () => {
   const wide = aPool({ name: 'wide', max: 300 });
   await fleet.addPools(guests, wide);

@@ -119,6 +119,14 @@ describe('what is configured', () => {
     expect(config.work).toMatchObject({ sweepMs: 300_000, claimMs: 12_500, reconcileMs: 5000 });
   });
 
+  test('a daily limit on machine-hours is that of the file or the variable, and none unless there is one', async () => {
+    expect((await load()).maxMachineHoursPerDay).toBeUndefined();
+    await write('drover.yaml', 'maxMachineHoursPerDay: 500\n');
+    expect((await load()).maxMachineHoursPerDay).toBe(500);
+    const variable = { DROVER_MAX_MACHINE_HOURS_PER_DAY: '200' };
+    expect((await load(variable)).maxMachineHoursPerDay).toBe(200);
+  });
+
   test('the file is ./drover.yaml, or what DROVER_CONFIG names, or what the caller names', async () => {
     await write('drover.yaml', 'log: { level: warn }');
     await write('b/other.yaml', 'log: { level: debug }');

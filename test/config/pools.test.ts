@@ -38,6 +38,12 @@ function told(text: string): string[] {
 }
 
 describe('a pools file', () => {
+  test('gives a pool its daily limit on machine-hours', () => {
+    expect(parse(withLines('maxMachineHoursPerDay: 200'), 'pools.yaml')).toMatchObject([
+      { maxMachineHoursPerDay: 200 },
+    ]);
+  });
+
   test('gives pools in the shape of the domain, with every default filled in', () => {
     const pools: readonly Pool[] = parsePools(SMALLEST, 'pools.yaml', SOME_PROVIDERS);
     expect(pools).toEqual([
@@ -52,6 +58,7 @@ describe('a pools file', () => {
         recycle: 'delete',
         halt: 'power-off',
         maxUses: null,
+        maxMachineHoursPerDay: null,
         probe: { kind: 'none' },
         deadlines: DEADLINES_DEFAULT,
         placements: [{ pool: 'win10', name: 'here', provider: 'cloud-a', spec: { region: 'north' } }],
@@ -239,6 +246,13 @@ describe('a mistake in a pools file', () => {
         '8:12',
         'minIdle (6) must not be more than max (5)',
       ],
+      [
+        'no machine-hours at all',
+        withLines('maxMachineHoursPerDay: 0'),
+        '8:26',
+        'whole number of hours from 1',
+      ],
+      ['a part of an hour', withLines('maxMachineHoursPerDay: 1.5'), '8:26', 'whole number of hours from 1'],
       ['many uses of what serves once', withLines('maxUses: 3'), '8:3', 'no meaning where recycle is delete'],
       [
         'two words for one deadline',

@@ -6,6 +6,7 @@ import { freezeContract } from './store/freeze.ts';
 import { intentsContract } from './store/intents.ts';
 import { leasesContract } from './store/leases.ts';
 import { looksContract } from './store/looks.ts';
+import { machineHoursContract } from './store/machine-hours.ts';
 import { matchingContract } from './store/matching.ts';
 import { poolsContract } from './store/pools.ts';
 import { racesContract } from './store/races.ts';
@@ -52,6 +53,7 @@ const CONTRACTS = [
   retriesContract,
   freezeContract,
   setAsideContract,
+  machineHoursContract,
   bellsContract,
   racesContract,
 ];

@@ -38,6 +38,7 @@ interface Case {
   unowned?: number;
   pool?: Partial<Pool>;
   coolUntil?: Record<string, Date>;
+  hoursReached?: boolean;
 }
 
 /** What a view tells of machines, by the same rules as stores tell it. */
@@ -64,6 +65,7 @@ function plan(given: Case): readonly ScalingAction[] {
     ...standing((given.machines ?? []).map(aMachine)),
     unowned: given.unowned ?? 0,
     pending: given.pending ?? 0,
+    hoursReached: given.hoursReached ?? false,
     coolUntil: given.coolUntil ?? {},
   };
   return planScaling(view, now);
@@ -158,6 +160,11 @@ const GROWTH: readonly (readonly [title: string, given: Case, expected: readonly
   [
     'a full pool still wakes its parked machines',
     { pending: 2, pool: { max: 1 }, machines: [['parked']] },
+    ['wake m0'],
+  ],
+  [
+    'a pool that has used up its machine-hours wakes its parked machines, and launches none',
+    { pending: 3, hoursReached: true, machines: [['parked']] },
     ['wake m0'],
   ],
   [

@@ -91,6 +91,7 @@ test('the description of the API is open, complete and made of the schemas that 
     '/v1/leases/{id}/complete',
     '/v1/leases/{id}/heartbeat',
     '/v1/leases/{id}/lost',
+    '/v1/machine-hours',
     '/v1/machines',
     '/v1/machines/{id}',
     '/v1/pools',

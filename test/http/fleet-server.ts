@@ -176,6 +176,7 @@ export function aPool(over: Partial<Pool> = {}): Pool {
     recycle: 'reset',
     halt: 'power-off',
     maxUses: null,
+    maxMachineHoursPerDay: null,
     probe: { kind: 'none' },
     deadlines: {},
     placements: [{ pool: name, name: 'here', provider: 'memory', spec: { userData: 'not for everybody' } }],

@@ -117,6 +117,56 @@ describe('a lease whose machine is lost', () => {
     await fleet.send('ann', `POST /v1/leases/${retriedBy}/cancel`);
   });
 
+  test('is cancelled by cancelling what takes its place, however often it was lost', async () => {
+    await fleet.addReadyMachine(guests);
+    const { body: first } = await request({ pool: 'guests', onLost: 'retry' });
+    await lose(first.machine);
+    const { retriedBy: second } = await read(first.id);
+    await fleet.addReadyMachine(guests);
+    await fleet.store.match({ pool: guests, now: new Date(), by: 'test', limit: 10 });
+    await lose((await read(second)).machine);
+    const { retriedBy: third } = await read(second);
+
+    const cancel = () => fleet.send('ann', `POST /v1/leases/${first.id}/cancel`);
+    expect((await fleet.send('bob', `POST /v1/leases/${first.id}/cancel`)).status).toBe(404);
+    expect((await read(third)).state).toBe('pending');
+    const cancelled = await cancel();
+    expect([cancelled.status, cancelled.body]).toMatchObject([200, { id: third, state: 'cancelled' }]);
+    expect((await cancel()).body).toEqual(cancelled.body);
+    expect(await read(first.id)).toMatchObject({ outcome: 'lost', retriedBy: second });
+  });
+
+  test('is cancelled although what takes its place has a machine, which its user gives back', async () => {
+    await fleet.addReadyMachine(guests);
+    const { body: first } = await request({ pool: 'guests', onLost: 'retry' });
+    await lose(first.machine);
+    const { id: machine } = await fleet.addReadyMachine(guests);
+    await fleet.store.match({ pool: guests, now: new Date(), by: 'test', limit: 10 });
+    const { retriedBy } = await read(first.id);
+    expect(await read(retriedBy)).toMatchObject({ state: 'active', machine });
+    const { body } = await fleet.send('ann', `POST /v1/leases/${first.id}/cancel`);
+    expect(body).toMatchObject({ id: retriedBy, state: 'ending', outcome: 'cancelled', retriedBy: null });
+    expect(await fleet.store.look(machine)).toMatchObject({ intentKind: 'recycle' });
+  });
+
+  test('is completed by nobody while another lease takes its place, and is as it was once that has ended', async () => {
+    await fleet.addReadyMachine(guests);
+    const { body: first } = await request({ pool: 'guests', onLost: 'retry' });
+    await lose(first.machine);
+    const { retriedBy } = await read(first.id);
+    const complete = (outcome: string) =>
+      fleet.send('ann', `POST /v1/leases/${first.id}/complete`, { body: { outcome } });
+    for (const outcome of ['completed', 'failed']) {
+      const reply = await complete(outcome);
+      const message = expect.stringContaining(`the lease ${retriedBy} (pending) takes its place`);
+      expect(reply).toMatchObject({ status: 409, body: { error: { code: 'lease_retried', message } } });
+    }
+    expect((await read(retriedBy)).state).toBe('pending');
+    await fleet.send('ann', `POST /v1/leases/${retriedBy}/cancel`);
+    const late = await complete('completed');
+    expect([late.status, late.body]).toMatchObject([200, { id: first.id, outcome: 'lost' }]);
+  });
+
   test('is over where its user asked for no other', async () => {
     await fleet.addReadyMachine(guests);
     const { body: first } = await request({ pool: 'guests' });

@@ -17,7 +17,7 @@ export interface Killer {
 export interface Mutant {
   /** Unique, in a few words. */
   name: string;
-  /** Where DESIGN asks for the fence. */
+  /** Where DESIGN asks for the fence, and the decision that says how it is built. */
   rule: string;
   /** For people: what this program does not do any more. */
   takesOut: string;

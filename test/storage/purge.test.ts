@@ -18,7 +18,7 @@ const recent = new Date('2030-01-01T00:00:00Z');
 const before = new Date('2029-06-01T00:00:00Z');
 
 async function purge(limit = 1000): Promise<number> {
-  return storage.store.purge({ before, limit });
+  return storage.store.purge({ before, now: recent, limit });
 }
 
 async function isThere(table: string, id: string): Promise<boolean> {

@@ -14,6 +14,7 @@ export function aPool(over: Partial<Pool> = {}): Pool {
     recycle: 'delete',
     halt: 'power-off',
     maxUses: null,
+    maxMachineHoursPerDay: null,
     probe: { kind: 'none' },
     deadlines: DEADLINES_DEFAULT,
     placements: [{ pool: name, name: 'here', provider: 'memory', spec: {} }],

@@ -2,6 +2,7 @@ import type { Lease } from '../../fleet/pool.ts';
 import type { EndLeaseAct, LeaseActs } from '../../fleet/store.ts';
 import { ringFlow } from './bells.ts';
 import { after, byOrder, ENDING_MS, isPast } from './due.ts';
+import { areHoursReached } from './machine-hours.ts';
 import { match } from './match.ts';
 import { atomic, type Memory } from './memory.ts';
 import { AT_ONCE_MS } from './open-intent.ts';
@@ -94,8 +95,9 @@ function expireLeases(memory: Memory, act: { now: Date; by: string; limit: numbe
 
 function reasonOf(tables: Tables, row: LeaseRow, now: Date): string {
   if (row.state === 'pending') {
-    const isServed = row.pools.some((pool) => tables.pools.get(pool)?.pool.draining === false);
-    return isServed ? 'no-capacity' : 'pool-drained';
+    const serving = tables.pools.where((each) => row.pools.includes(each.id) && !each.pool.draining);
+    if (serving.length === 0) return 'pool-drained';
+    return serving.every((each) => areHoursReached(tables, each)) ? 'max-machine-hours' : 'no-capacity';
   }
   return row.activeAt !== null && after(row.activeAt, row.maxDurationMs) <= now
     ? 'max-duration'

@@ -4,6 +4,7 @@ import type { PoolActs, PoolView, ProvisionAct } from '../../fleet/store.ts';
 import { ringFlow } from './bells.ts';
 import { NEWBORN } from './condemn.ts';
 import { byOrder, dueAt } from './due.ts';
+import { areHoursLeft, areHoursReached } from './machine-hours.ts';
 import { atomic, type Memory } from './memory.ts';
 import type { MachineRow, PoolRow } from './rows.ts';
 import type { Tables } from './tables.ts';
@@ -30,7 +31,8 @@ function applyPools({ tables }: Memory, act: { pools: readonly Pool[]; now: Date
   const known = tables.pools.all();
   for (const pool of act.pools) {
     const row = tables.pools.get(pool.name);
-    tables.pools.put({ id: pool.name, version: row?.version ?? 0, pool: withRetired(pool, row) });
+    const kept = { version: row?.version ?? 0, hoursReachedAt: row?.hoursReachedAt ?? null };
+    tables.pools.put({ id: pool.name, ...kept, pool: withRetired(pool, row) });
   }
   const named = new Set(act.pools.map((pool) => pool.name));
   for (const row of known) {
@@ -62,6 +64,7 @@ function viewPool(tables: Tables, name: string): PoolView | undefined {
       .filter((each) => each.intent === null && (each.state === 'ready' || each.state === 'parked'))
       .map(({ id, state, token, stateSince }) => ({ id, state, token, stateSince })),
     unowned: unowned(tables, name),
+    hoursReached: areHoursReached(tables, row),
     pending: tables.leases.where((each) => each.state === 'pending' && each.pools.includes(name)).length,
     coolUntil: Object.fromEntries(
       cooling.flatMap((each) => (each.coolUntil === null ? [] : [[each.name, each.coolUntil]])),
@@ -82,6 +85,7 @@ function unowned(tables: Tables, pool: string): number {
 function provision({ tables, newId }: Memory, act: ProvisionAct): readonly string[] {
   const row = tables.pools.get(act.pool.name);
   if (row === undefined || row.version !== act.version || row.pool.draining) return [];
+  if (!areHoursLeft(tables, row, act.now)) return [];
   tables.pools.put({ ...row, version: row.version + 1 });
   const machines = tables.machines.where((each) => each.pool === row.id && each.state !== 'deleted').length;
   const room = row.pool.max - machines - unowned(tables, row.id);

@@ -1,4 +1,5 @@
 import { confirmHalt } from '../../fleet/brakes.ts';
+import { purgeableBefore } from '../../fleet/machine-hours.ts';
 import {
   type ConfirmSweepAct,
   type ReconcileActs,
@@ -107,15 +108,15 @@ function confirmSweep({ tables }: Memory, act: ConfirmSweepAct): boolean {
 }
 
 /** Instances before machines before batches: each is kept while something that may still matter names it. */
-function purge({ tables }: Memory, act: { before: Date; limit: number }): number {
-  const isOld = (at: Date | null): boolean => at !== null && at < act.before;
+function purge({ tables }: Memory, act: Parameters<ReconcileActs['purge']>[0]): number {
+  const isOld = (at: Date | null, before = act.before): boolean => at !== null && at < before;
   const drop = <Row extends { id: string }>(table: Table<Row>, isDone: (row: Row) => boolean): number => {
     const old = table.where(isDone).slice(0, act.limit);
     for (const row of old) table.drop(row.id);
     return old.length;
   };
-  const instances = drop(tables.instances, (each) => isOld(each.goneAt));
-  const named = new Set(tables.instances.where((each) => each.goneAt === null).map((each) => each.machine));
+  const instances = drop(tables.instances, (each) => isOld(each.goneAt, purgeableBefore(act)));
+  const named = new Set(tables.instances.all().map((each) => each.machine));
   const machines = drop(
     tables.machines,
     (each) => each.state === 'deleted' && isOld(each.stateSince) && !named.has(each.id),

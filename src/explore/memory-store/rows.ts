@@ -94,6 +94,14 @@ export interface PoolRow {
   id: string;
   pool: Pool;
   version: number;
+  hoursReachedAt: Date | null;
+}
+
+/** What holds for the whole fleet: one row. */
+export interface FleetRow {
+  id: string;
+  maxPerDay: number | null;
+  reachedAt: Date | null;
 }
 
 /** How a placement's last launches went. */

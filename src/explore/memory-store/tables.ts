@@ -6,6 +6,7 @@ import { createChangeLog } from './change-log.ts';
 import type {
   BatchRow,
   BellRow,
+  FleetRow,
   FreezeRow,
   InstanceRow,
   IntentRow,
@@ -31,6 +32,7 @@ export interface Tables {
   sweeps: Table<SweepRow>;
   leftOvers: Table<LeftOverRow>;
   freezes: Table<FreezeRow>;
+  fleet: Table<FleetRow>;
   bells: Table<BellRow>;
   /** A number that goes up. */
   count(): number;
@@ -96,5 +98,6 @@ function createPlainTables(journal: Journal) {
     sweeps: createTable<SweepRow>(journal),
     leftOvers: createTable<LeftOverRow>(journal),
     freezes: createTable<FreezeRow>(journal),
+    fleet: createTable<FleetRow>(journal),
   };
 }

@@ -16,10 +16,18 @@ export const TABLES = [
     recycle text not null check (recycle in ('reset', 'delete')),
     max_uses integer,
     max integer not null check (max >= 0),
+    max_machine_hours double precision check (max_machine_hours > 0),
+    hours_reached_at timestamptz,
     version bigint not null default 0,
     created_at timestamptz not null,
     updated_at timestamptz not null
   )`,
+  `create table fleet (
+    one boolean primary key default true check (one),
+    max_machine_hours double precision check (max_machine_hours > 0),
+    hours_reached_at timestamptz
+  )`,
+  `insert into fleet default values`,
   `create table placement (
     pool text not null references pool (name) on delete cascade,
     name text not null,
@@ -176,6 +184,7 @@ export const TABLES = [
   ) with (${ROOM})`,
   `create index instance_batch on instance (batch_id)`,
   `create index instance_here on instance (pool, placement) where gone_at is null`,
+  `create index instance_gone on instance (gone_at) where gone_at is not null`,
   `create table sweep (
     pool text not null,
     placement text not null,

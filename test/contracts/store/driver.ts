@@ -53,7 +53,14 @@ export function createDriver(under: StoreUnderTest) {
   const later = (ms: number): Date => new Date(nowMs + ms);
   const rules: Pool = {
     ...{ name, platform: 'linux', arch: 'x64', tags: [], minIdle: 0, max: 20, idleTimeoutMs: 60_000 },
-    ...{ recycle: 'reset', halt: 'power-off', maxUses: null, probe: { kind: 'none' }, deadlines: DEADLINES },
+    ...{
+      recycle: 'reset',
+      halt: 'power-off',
+      maxUses: null,
+      maxMachineHoursPerDay: null,
+      probe: { kind: 'none' },
+      deadlines: DEADLINES,
+    },
     ...{ placements: [placement], owner: 'api', draining: false },
   };
   const act = (machine: string, by = 'test'): Act => ({ machine, by, now: now(), deadlines: DEADLINES });
@@ -177,7 +184,7 @@ function createWays(base: Base) {
     for (const id of machines) await store.becomeReady({ ...act(id), token: (await seen(id)).token });
     return machines;
   };
-  const request = async (given: Partial<LeaseRequest> = {}): Promise<string> => {
+  const request = async (given: Partial<LeaseRequest> = {}, pools = [name]): Promise<string> => {
     const id = newId();
     const asked: LeaseRequest = {
       ...{ owner: `ada-${name}`, selector: { pool: name }, priority: 0, idempotencyKey: null },
@@ -185,7 +192,7 @@ function createWays(base: Base) {
       maxRetries: 0,
       ...given,
     };
-    await store.requestLease({ id, request: asked, pools: [name], now: now(), digest: 'digest' });
+    await store.requestLease({ id, request: asked, pools, now: now(), digest: 'digest' });
     return id;
   };
   const match = async (limit = 100) => {

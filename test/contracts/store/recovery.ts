@@ -301,10 +301,12 @@ function purgeContract(given: Given): void {
     const { lease } = await on.after('released');
     const [young = ''] = await on.ready();
     const pending = await on.request({ owner: 'patient' });
-    await on.store.purge({ before: on.now(), limit: 10_000 });
+    await on.store.purge({ before: on.now(), now: on.later(86_400_000), limit: 10_000 });
     expect(await on.store.look(machine.id)).toBeDefined();
     on.pass(1);
-    expect(await on.store.purge({ before: on.now(), limit: 10_000 })).toBeGreaterThan(0);
+    expect(
+      await on.store.purge({ before: on.now(), now: on.later(86_400_000), limit: 10_000 }),
+    ).toBeGreaterThan(0);
     expect(await on.store.look(machine.id)).toBeUndefined();
     expect(await on.store.lookBatch(batch.id)).toBeUndefined();
     expect(await on.store.readLease(lease)).toBeUndefined();
