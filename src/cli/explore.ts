@@ -6,7 +6,7 @@ import { SetupError } from '../embedded/setup-error.ts';
 import { exploreSeeds, type ExploreReport, type Failure } from '../explore/explore-seeds.ts';
 import type { OpenStore } from '../explore/explored-store.ts';
 import { FAULTS } from '../explore/faults.ts';
-import { EXIT } from './exit-codes.ts';
+import { EXIT, exitCodeOfSignal } from './exit-codes.ts';
 
 interface Options {
   seeds: number;
@@ -23,7 +23,7 @@ const USAGE =
 /**
  * Runs the whole fleet under N seeds: its real workers over ports in memory, or over an embedded PostgreSQL, a virtual
  * clock and a seeded choice of what happens next and what goes wrong. Resolves to the exit code: 1 where any seed broke
- * an invariant, 2 where the arguments or the set-up are wrong.
+ * an invariant, 2 where the arguments or the set-up are wrong, 130 where it was interrupted.
  */
 export async function main(args: readonly string[], env: Environment = readEnvironment()): Promise<number> {
   const options = readOptions(args);
@@ -32,7 +32,8 @@ export async function main(args: readonly string[], env: Environment = readEnvir
     return EXIT.usage;
   }
   try {
-    return await tell(options, await runSeeds(options, env));
+    const report = await runSeeds(options, env);
+    return report === 'interrupted' ? exitCodeOfSignal(SIGINT) : await tell(options, report);
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     process.stderr.write(`drover: ${error.message}\n`);
@@ -40,10 +41,11 @@ export async function main(args: readonly string[], env: Environment = readEnvir
   }
 }
 
+const SIGINT = 2;
 /** While one run waits for PostgreSQL, others go on. */
 const AT_ONCE = 3;
 
-async function runSeeds(options: Options, env: Environment): Promise<ExploreReport> {
+async function runSeeds(options: Options, env: Environment): Promise<ExploreReport | 'interrupted'> {
   const { seeds, from, faults, store } = options;
   const seconds = (): number => performance.now() / 1000;
   const onFailure = (failure: Failure): void => tellFailure(store, failure);
@@ -126,4 +128,5 @@ function tellFailure(store: Options['store'], { run, violations, faults }: Failu
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));
+// Not left to end by itself: what was under way when it was interrupted would keep it.
+if (import.meta.main) process.exit(await main(process.argv.slice(2)));
