@@ -4,7 +4,6 @@ import { audit } from '../audit/audit.ts';
 import { readEnvironment, type Environment } from '../config.ts';
 import { SetupError } from '../embedded/setup-error.ts';
 import { exploreSeeds, type ExploreReport, type Failure } from '../explore/explore-seeds.ts';
-import type { OpenStore } from '../explore/explored-store.ts';
 import { FAULTS } from '../explore/faults.ts';
 import { EXIT, exitCodeOfSignal } from './exit-codes.ts';
 
@@ -54,8 +53,8 @@ async function runSeeds(options: Options, env: Environment): Promise<ExploreRepo
   // What the real storage takes to load is nothing to those who explore in memory.
   const { withPostgres } = await import('./explore/with-postgres.ts');
   const say = (line: string): void => void process.stderr.write(`drover: ${line}\n`);
-  return withPostgres({ env, say }, (openStore: OpenStore) =>
-    exploreSeeds({ ...how, openStore, atOnce: AT_ONCE }),
+  return withPostgres({ env, say }, (openStore, signal) =>
+    exploreSeeds({ ...how, openStore, signal, atOnce: AT_ONCE }),
   );
 }
 
@@ -128,5 +127,4 @@ function tellFailure(store: Options['store'], { run, violations, faults }: Failu
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
-// Not left to end by itself: what was under way when it was interrupted would keep it.
-if (import.meta.main) process.exit(await main(process.argv.slice(2)));
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

@@ -6,22 +6,19 @@ import { createOpenPostgres } from './postgres-store.ts';
 
 /**
  * Does `work` over databases of an embedded server, which is stopped whatever happens; 'interrupted' where a signal asks
- * for an end before that. Work that was interrupted is left where it was: it ends with its process. Rejects with a
- * SetupError.
+ * for an end before that. Work is told by its own signal, and ends before its server does: it expects a store that
+ * never fails. Rejects with a SetupError.
  */
 export async function withPostgres<T>(
   options: { env: Environment; say(line: string): void },
-  work: (openStore: OpenStore) => Promise<T>,
+  work: (openStore: OpenStore, signal: AbortSignal) => Promise<T>,
 ): Promise<T | 'interrupted'> {
   const interrupt = new AbortController();
   const { signal } = interrupt;
-  const asked = untilAskedToStop(false).then(() => interrupt.abort());
+  void untilAskedToStop(false).then(() => interrupt.abort());
   try {
-    return await overServer({ ...options, signal }, (openStore) =>
-      Promise.race([work(openStore), asked.then(() => 'interrupted' as const)]),
-    );
+    return await overServer({ ...options, signal }, work);
   } catch (error) {
-    // Whatever fails then, fails for want of its server.
     if (signal.aborted) return 'interrupted';
     throw error;
   }
@@ -29,12 +26,12 @@ export async function withPostgres<T>(
 
 async function overServer<T>(
   options: Parameters<typeof startExplorePostgres>[0],
-  work: (openStore: OpenStore) => Promise<T>,
+  work: (openStore: OpenStore, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const postgres = await startExplorePostgres(options);
   options.say('exploring over PostgreSQL');
   try {
-    return await work(createOpenPostgres(postgres));
+    return await work(createOpenPostgres(postgres), options.signal);
   } finally {
     await postgres.stop();
   }
