@@ -21,13 +21,19 @@ const COMMANDS = {
   chaos: (args) => [{ name: 'chaos', words: ['src/cli/chaos.ts', ...args] }],
   prove: () => [
     { name: 'explore', words: ['src/cli/explore.ts', '--seeds', '10000', '--from', freshSeed()] },
+    {
+      name: 'explore over PostgreSQL',
+      words: ['src/cli/explore.ts', '--store', 'postgres', '--seeds', '300', '--from', freshSeed()],
+    },
     { name: 'chaos', words: ['src/cli/chaos.ts', '--minutes', '10', '--seed', freshSeed()] },
-    { ...tool('vitest', ['run', 'test/mutants', 'test/explore/mutants.test.ts']), name: 'mutants' },
+    { ...tool('vitest', ['run', 'test/mutants', ...EXPLORED_MUTANTS]), name: 'mutants' },
     { name: 'spec', words: ['src/cli/spec.ts'] },
   ],
   // A person's own files are named relative to where they stand.
   drover: (args) => [{ name: 'drover', words: [droverPath, ...args], cwd: process.cwd() }],
 };
+
+const EXPLORED_MUTANTS = ['test/explore/mutants.test.ts', 'test/explore/sql-mutants.test.ts'];
 
 /**
  * @param {string | undefined} command

@@ -4,9 +4,8 @@ import { audit } from '../audit/audit.ts';
 import { readEnvironment, type Environment } from '../config.ts';
 import { SetupError } from '../embedded/setup-error.ts';
 import { exploreSeeds, type ExploreReport, type Failure } from '../explore/explore-seeds.ts';
-import type { OpenStore } from '../explore/explored-store.ts';
 import { FAULTS } from '../explore/faults.ts';
-import { EXIT } from './exit-codes.ts';
+import { EXIT, exitCodeOfSignal } from './exit-codes.ts';
 
 interface Options {
   seeds: number;
@@ -23,7 +22,7 @@ const USAGE =
 /**
  * Runs the whole fleet under N seeds: its real workers over ports in memory, or over an embedded PostgreSQL, a virtual
  * clock and a seeded choice of what happens next and what goes wrong. Resolves to the exit code: 1 where any seed broke
- * an invariant, 2 where the arguments or the set-up are wrong.
+ * an invariant, 2 where the arguments or the set-up are wrong, 130 where it was interrupted.
  */
 export async function main(args: readonly string[], env: Environment = readEnvironment()): Promise<number> {
   const options = readOptions(args);
@@ -32,7 +31,8 @@ export async function main(args: readonly string[], env: Environment = readEnvir
     return EXIT.usage;
   }
   try {
-    return await tell(options, await runSeeds(options, env));
+    const report = await runSeeds(options, env);
+    return report === 'interrupted' ? exitCodeOfSignal(SIGINT) : await tell(options, report);
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     process.stderr.write(`drover: ${error.message}\n`);
@@ -40,10 +40,11 @@ export async function main(args: readonly string[], env: Environment = readEnvir
   }
 }
 
+const SIGINT = 2;
 /** While one run waits for PostgreSQL, others go on. */
 const AT_ONCE = 3;
 
-async function runSeeds(options: Options, env: Environment): Promise<ExploreReport> {
+async function runSeeds(options: Options, env: Environment): Promise<ExploreReport | 'interrupted'> {
   const { seeds, from, faults, store } = options;
   const seconds = (): number => performance.now() / 1000;
   const onFailure = (failure: Failure): void => tellFailure(store, failure);
@@ -52,8 +53,8 @@ async function runSeeds(options: Options, env: Environment): Promise<ExploreRepo
   // What the real storage takes to load is nothing to those who explore in memory.
   const { withPostgres } = await import('./explore/with-postgres.ts');
   const say = (line: string): void => void process.stderr.write(`drover: ${line}\n`);
-  return withPostgres({ env, say }, (openStore: OpenStore) =>
-    exploreSeeds({ ...how, openStore, atOnce: AT_ONCE }),
+  return withPostgres({ env, say }, (openStore, signal) =>
+    exploreSeeds({ ...how, openStore, signal, atOnce: AT_ONCE }),
   );
 }
 

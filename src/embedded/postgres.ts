@@ -19,6 +19,8 @@ export interface PostgresOptions {
   onProgress: (line: string) => void;
   /** A fixed port of the loopback address; a free one otherwise. */
   port?: number;
+  /** True where the data is worth nothing without its server: no write waits for a disk, nothing tidies up meanwhile. */
+  isThrowAway?: boolean;
   searchPath?: string;
   clock?: ClockMs;
   signal?: AbortSignal | undefined;
@@ -52,7 +54,7 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedS
   await endOrphan(data, home.clock);
   for (let attempt = 1; ; attempt += 1) {
     const port = options.port ?? (await findFreePort());
-    const server = await launch(home, data, port);
+    const server = await launch(home, { data, port, isThrowAway: options.isThrowAway === true });
     try {
       await waitUntilReady(home, server, { port, password });
       return { url: urlOf({ port, password }, DATABASE), pid: server.pid, stop: () => server.stop() };
@@ -83,7 +85,21 @@ async function makeHome(options: PostgresOptions): Promise<PostgresHome> {
   };
 }
 
-function launch(home: PostgresHome, data: string, port: number): Promise<ServerProcess> {
+const THROW_AWAY = {
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  checkpoint_timeout: '1h',
+  autovacuum: 'off',
+};
+
+interface Launch {
+  data: string;
+  port: number;
+  isThrowAway: boolean;
+}
+
+function launch(home: PostgresHome, { data, port, isThrowAway }: Launch): Promise<ServerProcess> {
   const settings = {
     listen_addresses: LOOPBACK,
     port,
@@ -96,6 +112,7 @@ function launch(home: PostgresHome, data: string, port: number): Promise<ServerP
     timezone: 'UTC',
     log_timezone: 'UTC',
     log_checkpoints: 'off',
+    ...(isThrowAway ? THROW_AWAY : {}),
   };
   return startServerProcess({
     words: [

@@ -68,16 +68,21 @@ export async function exploreSeeds(options: SeedsOptions): Promise<ExploreReport
 async function* exploreInOrder(options: SeedsOptions): AsyncGenerator<Exploration> {
   const { from, seeds, atOnce = 1 } = options;
   const underWay: Promise<Exploration>[] = [];
-  for (let seed = from; seed < from + seeds; seed += 1) {
-    const run = explore({ ...options, seed });
-    // It is heard of when its turn comes.
-    run.catch(() => undefined);
-    underWay.push(run);
-    if (underWay.length < atOnce) continue;
-    const [first] = underWay.splice(0, 1);
-    if (first !== undefined) yield await first;
+  try {
+    for (let seed = from; seed < from + seeds; seed += 1) {
+      const run = explore({ ...options, seed });
+      // It is heard of when its turn comes.
+      run.catch(() => undefined);
+      underWay.push(run);
+      if (underWay.length < atOnce) continue;
+      const [first] = underWay.splice(0, 1);
+      if (first !== undefined) yield await first;
+    }
+    for (const run of underWay) yield await run;
+  } finally {
+    // Where one of them fails the others still use what they are explored over.
+    await Promise.allSettled(underWay);
   }
-  for (const run of underWay) yield await run;
 }
 
 /** The same seed with the fewest faults that still break the same invariant. */

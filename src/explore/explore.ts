@@ -52,6 +52,8 @@ export interface ExploreOptions {
   mutate?: (parts: MutableParts) => Partial<MutableParts>;
   /** False leaves out, in memory, what the database refuses by itself. */
   fenced?: boolean;
+  /** Ends the run at its next step: it rejects with the signal's reason, and its store is closed. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface MutableParts {
@@ -76,7 +78,7 @@ export async function explore(options: ExploreOptions): Promise<Exploration> {
   const explored = await openParts(options, scheduler);
   try {
     const world = createWorld({ explored, random, scheduler, faults });
-    const { history, failures } = await run(world, faults);
+    const { history, failures } = await run(world, { faults, signal: options.signal });
     return {
       ...{ seed: options.seed, steps: scheduler.steps(), trace: scheduler.trace },
       ...{ faults: faults.counts(), faultPlaces: faults.places() },
@@ -88,23 +90,49 @@ export async function explore(options: ExploreOptions): Promise<Exploration> {
   }
 }
 
-async function run(world: RunWorld, faults: Faults): Promise<Pick<Exploration, 'history' | 'failures'>> {
-  const { scheduler, random, history, errors } = world;
-  const targets = populate(world, faults);
+interface Course {
+  faults: Faults;
+  signal: AbortSignal | undefined;
+}
+
+async function run(world: RunWorld, course: Course): Promise<Pick<Exploration, 'history' | 'failures'>> {
+  const { history, errors } = world;
+  const targets = populate(world, course.faults);
+  try {
+    const restless = await runItsCourse(world, { targets, signal: course.signal });
+    const told = [...history, ...closingEntries(world, EPOCH_MS)];
+    await letGo(world, targets);
+    return { history: told, failures: [...errors, ...restless] };
+  } catch (error) {
+    await letGo(world, targets);
+    throw error;
+  }
+}
+
+/** Chaos, then quiet; answers what was not quiet in time. */
+async function runItsCourse(
+  world: RunWorld,
+  { targets, signal }: { targets: Targets; signal: AbortSignal | undefined },
+): Promise<string[]> {
+  const { scheduler, random } = world;
   const { chaosMs } = world.plan;
   scheduler.slowDown(() => (world.cloud.isFaulty('slowNetwork') ? random.between(50, SLOWEST_MS) : 0));
   await world.store.applyPools({ pools: world.plan.pools, now: scheduler.clock.now() });
   await world.refresh();
-  await runUntil(world, () => scheduler.nowMs() >= EPOCH_MS + chaosMs);
+  await runUntil(world, { signal, isOver: () => scheduler.nowMs() >= EPOCH_MS + chaosMs });
   becalm(targets);
   const quietByMs = scheduler.nowMs() + QUIET_WITHIN_MS;
-  await runUntil(world, () => unrest(world).length === 0 || scheduler.nowMs() >= quietByMs);
-  const restless = unrest(world).map((what) => `it never became quiet: ${what}`);
-  const told = [...history, ...closingEntries(world, EPOCH_MS)];
-  // Whoever still holds a connection lets go of it.
+  await runUntil(world, {
+    signal,
+    isOver: () => unrest(world).length === 0 || scheduler.nowMs() >= quietByMs,
+  });
+  return unrest(world).map((what) => `it never became quiet: ${what}`);
+}
+
+/** Whoever still holds a connection lets go of it. */
+async function letGo({ scheduler }: RunWorld, targets: Targets): Promise<void> {
   for (const process of targets.workers()) scheduler.crash(process);
   await scheduler.settled();
-  return { history: told, failures: [...errors, ...restless] };
 }
 
 const WORKERS: WorkerTable = { provision, stop, release, delete: deletes, batch, scale, reconcile };
@@ -216,8 +244,12 @@ function becalm({ world, workers }: Targets): void {
   for (const process of workers()) world.scheduler.resume(process);
 }
 
-async function runUntil(world: RunWorld, isOver: () => boolean): Promise<void> {
+async function runUntil(
+  world: RunWorld,
+  { signal, isOver }: { signal: AbortSignal | undefined; isOver(): boolean },
+): Promise<void> {
   for (let step = 0; world.scheduler.steps() < STEPS_MOST; step += 1) {
+    signal?.throwIfAborted();
     if (step % LOOK_EVERY_STEPS === 0 && isOver()) return;
     if (!(await world.scheduler.step())) return;
   }

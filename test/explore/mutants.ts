@@ -16,6 +16,9 @@ export interface Mutant {
   breaks: readonly string[];
 }
 
+/** Each is found within this many seeds. */
+export const SEEDS = 200;
+
 /** Programs that are wrong in one thing each. */
 export const MUTANTS: readonly Mutant[] = [
   {

@@ -26,6 +26,20 @@ test.each([
   expect(complaintsIn(run.said())).toEqual([]);
 });
 
+test.each([
+  ['its server starts', 'starting PostgreSQL'],
+  ['seeds are explored', 'exploring over PostgreSQL'],
+])('Ctrl-C while %s ends an exploration over PostgreSQL', TIMEOUT, async (_when, said) => {
+  const explore = ['scripts/launch.mjs', 'explore', '--store', 'postgres', '--seeds', '1000'];
+  const run = checkout.start(['node', ...explore]);
+  await run.until(said);
+  const seen = await checkout.look();
+  run.interrupt();
+  expect(await run.exited).toBe(INTERRUPTED);
+  expect(await checkout.left(seen)).toEqual([]);
+  expect(run.said()).not.toMatch(/violation|Error/);
+});
+
 /** As each shows in a list of processes; what is below it is to notice by itself. */
 const CHAIN = {
   npm: /^npm start\b/,

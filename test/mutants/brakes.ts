@@ -139,7 +139,7 @@ const FREEZES: readonly Mutant[] = [
 const MACHINE_HOURS: readonly Mutant[] = [
   {
     name: "growth beyond its pool's machine-hours",
-    rule: '5, 0014',
+    rule: '5, 0017',
     takesOut: "the write by which a pool grows does not count its pool's hours",
     without: [{ file: HOURS, find: ' < ${pool}.max_machine_hours)', replace: ' < 1e9)' }],
     killer: contract(
@@ -148,14 +148,14 @@ const MACHINE_HOURS: readonly Mutant[] = [
   },
   {
     name: "growth beyond the fleet's machine-hours",
-    rule: '5, 0014',
+    rule: '5, 0017',
     takesOut: "the write by which a pool grows does not count the fleet's hours",
     without: [{ file: HOURS, find: ' >= f.max_machine_hours)`', replace: ' >= 1e9)`' }],
     killer: contract('machine-hours > that reach the limit of the fleet let no pool grow'),
   },
   {
     name: 'growth by a look of long ago',
-    rule: '5, 0014',
+    rule: '5, 0017',
     takesOut: 'a process that was paused since before a limit was reached grows a pool',
     without: [{ file: HOURS, find: '${pool}.hours_reached_at is null\n    and', replace: '' }],
     killer: contract(
@@ -164,7 +164,7 @@ const MACHINE_HOURS: readonly Mutant[] = [
   },
   {
     name: 'purge of what still counts',
-    rule: '5, 0014',
+    rule: '5, 0017',
     takesOut: "an instance's row is purged on the day that it counts in",
     without: [
       {
@@ -177,7 +177,7 @@ const MACHINE_HOURS: readonly Mutant[] = [
   },
   {
     name: 'limit that is told at each round',
-    rule: '5, 0014',
+    rule: '5, 0017',
     takesOut: 'a limit is told as long as it is reached',
     without: [
       {
@@ -190,7 +190,7 @@ const MACHINE_HOURS: readonly Mutant[] = [
   },
   {
     name: 'limit that an older look takes back',
-    rule: '5, 0014',
+    rule: '5, 0017',
     takesOut: 'a round that looked before the limit was reached says that it is not',
     without: [
       { file: HOURS, find: 'and (t.hours_reached_at is null or t.hours_reached_at <= $1)', replace: '' },
@@ -199,7 +199,7 @@ const MACHINE_HOURS: readonly Mutant[] = [
   },
   {
     name: 'round that does not count hours',
-    rule: '5, 0014',
+    rule: '5, 0017',
     takesOut: 'no reconcile round notes that a limit is reached',
     without: [{ file: 'src/workers/reconcile.ts', find: '() => noteHours(ports, pools),', replace: '' }],
     killer: {

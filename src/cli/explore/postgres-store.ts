@@ -4,10 +4,10 @@ import type { ExploredStore, OpenStore } from '../../explore/explored-store.ts';
 import type { HistoryEntry } from '../../explore/history.ts';
 import { createStorage } from '../../main.ts';
 import { createPostgresLook } from './postgres-look.ts';
-import type { ExplorePostgres } from './postgres-server.ts';
+import type { ExploreDatabases } from './postgres-databases.ts';
 
 /** The real storage, over an empty database for each run. */
-export function createOpenPostgres(postgres: ExplorePostgres): OpenStore {
+export function createOpenPostgres(postgres: Pick<ExploreDatabases, 'make' | 'drop'>): OpenStore {
   return async (clock) => {
     const url = await postgres.make();
     const newId = createIds();

@@ -1,32 +1,38 @@
 import type { Environment } from '../../config.ts';
-import { SetupError } from '../../embedded/setup-error.ts';
 import type { OpenStore } from '../../explore/explored-store.ts';
 import { untilAskedToStop } from '../serving.ts';
 import { startExplorePostgres } from './postgres-server.ts';
 import { createOpenPostgres } from './postgres-store.ts';
 
-/** Does `work` over databases of an embedded server, which is stopped whatever happens. Rejects with a SetupError. */
+/**
+ * Does `work` over databases of an embedded server, which is stopped whatever happens; 'interrupted' where a signal asks
+ * for an end before that. Work is told by its own signal, and ends before its server does: it expects a store that
+ * never fails. Rejects with a SetupError.
+ */
 export async function withPostgres<T>(
   options: { env: Environment; say(line: string): void },
-  work: (openStore: OpenStore) => Promise<T>,
-): Promise<T> {
+  work: (openStore: OpenStore, signal: AbortSignal) => Promise<T>,
+): Promise<T | 'interrupted'> {
   const interrupt = new AbortController();
   const { signal } = interrupt;
   void untilAskedToStop(false).then(() => interrupt.abort());
-  const postgres = await startExplorePostgres({ ...options, signal });
   try {
-    return await Promise.race([work(createOpenPostgres(postgres)), aborted(signal)]);
+    return await overServer({ ...options, signal }, work);
   } catch (error) {
-    // Whatever fails then, fails for want of its server.
-    if (signal.aborted) throw new SetupError('stopped before the end, as asked', { cause: error });
+    if (signal.aborted) return 'interrupted';
     throw error;
-  } finally {
-    await postgres.stop();
   }
 }
 
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener('abort', () => reject(new Error('asked to stop')), { once: true });
-  });
+async function overServer<T>(
+  options: Parameters<typeof startExplorePostgres>[0],
+  work: (openStore: OpenStore, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const postgres = await startExplorePostgres(options);
+  options.say('exploring over PostgreSQL');
+  try {
+    return await work(createOpenPostgres(postgres), options.signal);
+  } finally {
+    await postgres.stop();
+  }
 }
