@@ -1,61 +1,37 @@
 import { AssertionError } from 'node:assert';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Redis } from 'ioredis';
-import pg from 'pg';
-import type { AckRecord, HistoryRecord } from '../../src/audit/history.ts';
 import { createLog } from '../../src/cli/log.ts';
-import { collectHistory } from '../../src/cli/start/collect-history.ts';
-import { type EmulatorStates, readEmulators } from '../../src/cli/start/emulator-control.ts';
-import { writeExample } from '../../src/cli/start/example-fleet.ts';
 import { createWorkerProcesses, type WorkerProcesses } from '../../src/cli/start/worker-processes.ts';
 import { type Client, createClient } from '../../src/client/client.ts';
-import { type Environment, loadConfig } from '../../src/config.ts';
-import { type EmulatedClouds, type Emulators, startEmulators } from '../../src/embedded/emulators.ts';
 import { DEFAULT_SEARCH_PATH } from '../../src/embedded/find-program.ts';
-import { waitUntil } from '../../src/embedded/wait-until.ts';
-import type { Pool } from '../../src/fleet/pool.ts';
-import { type ComposeConfig, composeServe, openRecords, prepareDatabase, PROVIDERS } from '../../src/main.ts';
-import { createPublisher } from '../../src/queues/publisher.ts';
-import { createTestDatabase, testRedis } from '../support/services.ts';
+import { composeServe } from '../../src/main.ts';
+import {
+  type EmulatedGround,
+  type EmulatedGroundOptions,
+  prepareGround,
+  type Undo,
+} from './emulated-ground.ts';
 
-export interface EmulatedFleetOptions {
-  /** Cloud time against real time. */
-  speed: number;
-  seed: number;
+export interface EmulatedFleetOptions extends EmulatedGroundOptions {
   /** Worker processes. */
   workers: number;
-  /** Given the two pools of the example, one on each cloud. */
-  pools(example: { aws: Pool; azure: Pool }, clouds: EmulatedClouds): Promise<readonly Pool[]>;
 }
 
 /** The whole stack: PostgreSQL, Redis, API, worker processes, the vendors' SDKs and both emulated clouds. */
-export interface EmulatedFleet {
+export interface EmulatedFleet extends Pick<
+  EmulatedGround,
+  'sql' | 'until' | 'failedJobs' | 'shrink' | 'history'
+> {
   client: Client;
-  sql(text: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>;
-  /** Asks until there is an answer; fails with `what` where there is none within the deadline. */
-  until<T>(what: string, probe: () => Promise<T | undefined>): Promise<T>;
-  /** Jobs that have failed for good, by queue and id. */
-  failedJobs(): Promise<string[]>;
   /** What API and workers have logged that is no mere information. */
   troubles(): Promise<string[]>;
-  /** Lets every pool shrink to nothing; resolves once database and clouds hold no machine any more. */
-  shrink(): Promise<EmulatorStates>;
-  /** Stops the workers, then tells all that happened as the auditor reads it. */
-  history(acks: readonly AckRecord[]): Promise<HistoryRecord[]>;
   stop(): Promise<void>;
 }
 
-const TOKEN = 'the-token-of-this-test-file';
-const DEADLINE_MS = 60_000;
-const clock = { now: () => new Date() };
-
-type Undo = () => Promise<unknown>;
-
 /** Starts a fleet with a database, a key prefix and clouds of its own; nothing is left of it after `stop`. */
 export async function startEmulatedFleet(options: EmulatedFleetOptions): Promise<EmulatedFleet> {
-  const undo: Undo[] = [];
+  const undo: Undo = [];
   const stop = async (): Promise<void> => {
     for (const step of undo.splice(0).toReversed()) await step();
   };
@@ -67,70 +43,34 @@ export async function startEmulatedFleet(options: EmulatedFleetOptions): Promise
   }
 }
 
-async function assemble(options: EmulatedFleetOptions, undo: Undo[]): Promise<Omit<EmulatedFleet, 'stop'>> {
-  const dir = await mkdtemp(join(tmpdir(), 'drover-fleet-'));
-  undo.push(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }));
-  const { emulators, workers, config } = await startProcesses(options, dir, undo);
+/** In the order of a real start: servers, clouds, the database's pools, workers. */
+async function assemble(options: EmulatedFleetOptions, undo: Undo): Promise<Omit<EmulatedFleet, 'stop'>> {
+  const ground = await prepareGround(options, undo);
+  const { config, token, dir } = ground;
+  const workers = await startWorkers(options, ground, undo);
   const log = createLog({ level: 'warn', name: 'serve' });
-  const serving = await composeServe({ config, log, clock, version: 'test' });
+  const serving = await composeServe({ config, log, clock: { now: () => new Date() }, version: 'test' });
   undo.push(() => serving.stop());
   await serving.start();
-  const pool = new pg.Pool({ connectionString: config.databaseUrl, max: 4 });
-  undo.push(() => pool.end());
-  const records = await openRecords(config);
-  undo.push(() => records.close());
   return {
-    client: createClient({ url: serving.url, token: TOKEN }),
-    until,
-    sql: async (text, values) => (await pool.query(text, [...(values ?? [])])).rows,
-    failedJobs: () => readFailedJobs(config),
+    ...ground,
+    client: createClient({ url: serving.url, token }),
     troubles: () => readTroubles(dir),
-    async shrink() {
-      await prepareDatabase(
-        { ...config, ...withPools(config, (each) => ({ ...each, minIdle: 0 })) },
-        clock.now(),
-      );
-      return until('database and clouds to hold no machine', async () => {
-        const left = await records.machinesLeft();
-        const states = await readEmulators(emulators.clouds.control);
-        const isQuiet = left.length === 0 && Object.values(states).every(({ alive }) => alive.length === 0);
-        return isQuiet ? states : undefined;
-      });
-    },
     async history(acks) {
-      // What still looked at the clouds would have them write to their logs while we read these.
       await workers.stop();
-      return collectHistory(
-        {
-          ...{ stored: records.history(), logDir: dir, acks },
-          states: await readEmulators(emulators.clouds.control),
-          ...{ machines: await records.machinesLeft(), leases: await records.leases() },
-          reconcileRoundMs: config.work.reconcileMs * 4,
-          limits: Object.fromEntries((config.pools ?? []).map((each) => [each.name, each.max])),
-          at: Date.now(),
-        },
-        join(dir, 'history.jsonl'),
-      );
+      return ground.history(acks);
     },
   };
 }
 
-/** In the order of a real start: servers, clouds, the database's pools, workers. */
-async function startProcesses(
+async function startWorkers(
   options: EmulatedFleetOptions,
-  dir: string,
-  undo: Undo[],
-): Promise<{ emulators: Emulators; workers: WorkerProcesses; config: ComposeConfig }> {
-  const { speed, seed } = options;
-  const searchPath = process.env['PATH'] ?? DEFAULT_SEARCH_PATH;
-  const emulators = await startEmulators({ dir, speed, seed, bootSeconds: 30, searchPath });
-  undo.push(() => emulators.stop());
-  const env = await writeConfiguration(options, { dir, clouds: emulators.clouds }, undo);
-  const config = await readConfiguration(options, { dir, env, clouds: emulators.clouds });
-  await prepareDatabase(config, clock.now());
+  { env, dir }: EmulatedGround,
+  undo: Undo,
+): Promise<WorkerProcesses> {
   const deaths: string[] = [];
   const workers = createWorkerProcesses({
-    ...{ count: options.workers, env, dir, cwd: dir, searchPath },
+    ...{ count: options.workers, env, dir, cwd: dir, searchPath: process.env['PATH'] ?? DEFAULT_SEARCH_PATH },
     onDeath: (line) => void deaths.push(line),
   });
   undo.push(async () => {
@@ -138,60 +78,7 @@ async function startProcesses(
     if (deaths.length > 0) throw new AssertionError({ message: deaths.join('\n') });
   });
   await workers.start();
-  return { emulators, workers, config };
-}
-
-/** As people configure it: a file, and the vendors' own variables for credentials. */
-async function writeConfiguration(
-  { speed }: EmulatedFleetOptions,
-  { dir, clouds }: { dir: string; clouds: EmulatedClouds },
-  undo: Undo[],
-): Promise<Environment> {
-  const database = await createTestDatabase();
-  undo.push(() => database.drop());
-  const redis = testRedis();
-  const env = await writeExample({ dir, clouds, speed });
-  const file = env['DROVER_CONFIG'] ?? '';
-  const settings = JSON.parse(await readFile(file, 'utf8'));
-  // Clouds that are faster still than those of the example are looked at more often.
-  Object.assign(settings.providers['aws-ec2'], { lookEveryMs: 20, visibilityDelayMs: 200 });
-  Object.assign(settings.work, { window: '5ms' });
-  await writeFile(file, JSON.stringify(settings));
-  return {
-    ...env,
-    ...{ DATABASE_URL: database.url, REDIS_URL: redis.url, DROVER_REDIS_PREFIX: redis.prefix },
-    ...{ DROVER_INSTALLATION: 'journey', DROVER_HTTP_PORT: '0', DROVER_TOKEN: TOKEN },
-    ...{ DROVER_LOG_LEVEL: 'warn', PATH: process.env['PATH'] },
-  };
-}
-
-async function readConfiguration(
-  options: EmulatedFleetOptions,
-  from: { dir: string; env: Environment; clouds: EmulatedClouds },
-): Promise<ComposeConfig> {
-  const config = await loadConfig({ env: from.env, cwd: from.dir, providers: PROVIDERS });
-  const { databaseUrl = '', redisUrl = '', pools = [] } = config;
-  const [aws, azure] = pools;
-  if (aws === undefined || azure === undefined)
-    throw new AssertionError({ message: 'the example lost a pool' });
-  const ours = await options.pools({ aws, azure }, from.clouds);
-  return { ...config, databaseUrl, redisUrl, pools: ours as NonNullable<ComposeConfig['pools']> };
-}
-
-function withPools<P>({ pools }: { pools?: readonly P[] }, change: (pool: P) => P): { pools?: readonly P[] } {
-  return pools === undefined ? {} : { pools: pools.map(change) };
-}
-
-async function readFailedJobs(config: ComposeConfig): Promise<string[]> {
-  const redis = new Redis(config.redisUrl, { maxRetriesPerRequest: null });
-  const publisher = createPublisher({ connection: redis, prefix: `{${config.redisPrefix}}` });
-  try {
-    const failed = await Promise.all([...publisher.queues.values()].map((queue) => queue.getFailed()));
-    return failed.flat().map((job) => `${job.queueName} ${job.id}: ${job.failedReason}`);
-  } finally {
-    await publisher.close();
-    redis.disconnect();
-  }
+  return workers;
 }
 
 /** Workers log to files of their own, at the level of warnings. */
@@ -199,10 +86,4 @@ async function readTroubles(dir: string): Promise<string[]> {
   const files = (await readdir(dir)).filter((name) => /^worker-\d+\.log$/.test(name));
   const texts = await Promise.all(files.map((name) => readFile(join(dir, name), 'utf8')));
   return texts.flatMap((text) => text.split('\n')).filter((line) => line !== '' && line !== 'working');
-}
-
-async function until<T>(what: string, probe: () => Promise<T | undefined>): Promise<T> {
-  const answer = await waitUntil({ deadlineMs: DEADLINE_MS, everyMs: 20 }, probe);
-  if (answer !== undefined) return answer;
-  throw new AssertionError({ message: `waited in vain for ${what}` });
 }
