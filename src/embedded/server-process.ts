@@ -18,8 +18,8 @@ export interface ServerCommand extends Bond {
 export interface ServerProcess {
   pid: number;
   hasExited(): boolean;
-  /** Resolves when it is gone, for whatever reason. */
-  exited: Promise<void>;
+  /** Resolves when it is gone, to its exit code: null where a signal ended it, or where it never began. */
+  exited: Promise<number | null>;
   /** The last lines of its log. */
   lastWords(): Promise<string[]>;
   /** Resolves when it is gone; may be called twice. */
@@ -35,9 +35,9 @@ export async function startServerProcess(command: ServerCommand): Promise<Server
   const log = await open(command.logPath, 'w', 0o600);
   const { cwd, env } = command;
   const child = spawn(file, args, { cwd, env, detached: true, stdio: ['pipe', log.fd, log.fd] });
-  const exited = new Promise<void>((resolve) => {
-    child.once('exit', () => resolve());
-    child.once('error', () => resolve());
+  const exited = new Promise<number | null>((resolve) => {
+    child.once('exit', resolve);
+    child.once('error', () => resolve(null));
   });
   // It may exit before it has read its input; its exit tells more than a broken pipe.
   child.stdin?.on('error', () => undefined);

@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { type CheckoutCopy, copyCheckout } from './checkout-copy.ts';
 
@@ -30,13 +32,21 @@ async function refusal(args: readonly string[], env: Record<string, string> = {}
   return said.slice(said.indexOf('drover: ')).trim();
 }
 
+/** Refused before anything is started: nothing else is said, and nothing is written. */
+async function refusalAtOnce(args: readonly string[], env: Record<string, string> = {}): Promise<string> {
+  const state = join(dirname(checkout.dir), `state-${randomUUID()}`);
+  const message = await refusal(args, { DROVER_STATE_DIR: state, ...env });
+  expect(existsSync(state)).toBe(false);
+  return message;
+}
+
 async function refusalOfTasks(name: string, lines: readonly string[]): Promise<string> {
   await writeFile(join(checkout.dir, name), lines.map((line) => `${line}\n`).join(''));
-  return refusal(['--tasks', name]);
+  return refusalAtOnce(['--tasks', name]);
 }
 
 test('an option that does not exist is named, with those that do', { timeout: CASE_WITHIN_MS }, async () => {
-  const message = await refusal(['--frobnicate']);
+  const message = await refusalAtOnce(['--frobnicate']);
   expect(message).toContain(`Unknown option '--frobnicate'`);
   expect(message).toContain('[--tasks FILE]');
 });
@@ -45,14 +55,14 @@ test.each([
   ['--workers 0', '--workers must be a whole number from 1 to 16, not 0'],
   ['--speed fast', '--speed must be a whole number from 1 to 1000, not fast'],
 ])('the option %s is refused with what it may be', { timeout: CASE_WITHIN_MS }, async (option, message) => {
-  expect(await refusal(option.split(' '))).toBe(`drover: ${message}`);
+  expect(await refusalAtOnce(option.split(' '))).toBe(`drover: ${message}`);
 });
 
 test(
   'a variable that cannot be used is named, with what it may be',
   { timeout: CASE_WITHIN_MS },
   async () => {
-    const message = await refusal([], { DROVER_HTTP_PORT: 'http' });
+    const message = await refusalAtOnce([], { DROVER_HTTP_PORT: 'http' });
     expect(message).toContain(
       'DROVER_HTTP_PORT: http.port must be a whole number from 0 (any free port) to 65535',
     );
@@ -87,18 +97,18 @@ test('a line of tasks that is no JSON is told with its number', { timeout: CASE_
 });
 
 test('a task file that is not there says to check its path', { timeout: CASE_WITHIN_MS }, async () => {
-  expect(await refusal(['--tasks', 'nowhere.csv'])).toContain(
+  expect(await refusalAtOnce(['--tasks', 'nowhere.csv'])).toContain(
     'cannot be read (ENOENT): check its path and permissions',
   );
 });
 
 test('a folder in place of a task file is refused', { timeout: CASE_WITHIN_MS }, async () => {
   await mkdir(join(checkout.dir, 'folder.csv'));
-  expect(await refusal(['--tasks', 'folder.csv'])).toContain('the file must be a plain file');
+  expect(await refusalAtOnce(['--tasks', 'folder.csv'])).toContain('the file must be a plain file');
 });
 
 test('a pools file that cannot be read is named, with what to do', { timeout: CASE_WITHIN_MS }, async () => {
-  const message = await refusal([], { DROVER_POOLS: 'nowhere.yaml' });
+  const message = await refusalAtOnce([], { DROVER_POOLS: 'nowhere.yaml' });
   expect(message).toContain(
     'nowhere.yaml, which cannot be read (ENOENT); make the file readable there, or name another',
   );
@@ -108,11 +118,13 @@ test(
   'a place where no report can be written is refused before anything is played',
   { timeout: CASE_WITHIN_MS },
   async () => {
-    const missing = await refusal(['--report', 'nowhere/report.json']);
+    const missing = await refusalAtOnce(['--report', 'nowhere/report.json']);
     expect(missing).toContain(
       '--report cannot be written to nowhere/report.json (ENOENT): name a file in a folder',
     );
-    expect(await refusal(['--report', 'examples'])).toContain('--report names examples, which is a folder');
+    expect(await refusalAtOnce(['--report', 'examples'])).toContain(
+      '--report names examples, which is a folder',
+    );
   },
 );
 

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createClient, type Client } from '../../client/client.ts';
 import { waitUntil } from '../../embedded/wait-until.ts';
 import { openRecords } from '../../main.ts';
 import { readEmulators } from '../start/emulator-control.ts';
@@ -12,6 +11,7 @@ import { createClaimsLook } from './claims.ts';
 import { createEmulatorBlows } from './emulator-blows.ts';
 import { judgeChaos } from './judge-chaos.ts';
 import { startLoad, type Load, type LoadResult } from './load.ts';
+import { openClient } from './open-client.ts';
 import { planBlows, type Blow, type BlowKind } from './plan.ts';
 
 const TASKS_FILE = 'examples/arrivals.csv';
@@ -32,7 +32,7 @@ export async function runChaos(run: ChaosRun): Promise<number> {
   const startedMs = performance.now();
   const draw = chanceOf(options.seed);
   const fleet = await startChaosFleet(run, draw);
-  const client = openClient(fleet);
+  const client = openClient({ urls: fleet.apiUrls, token: fleet.token });
   const arrivals = new AbortController();
   const load = startLoad({
     ...{ client, tasks: await loadTasks(fleet), speed: SPEED, going: GOING },
@@ -48,18 +48,6 @@ export async function runChaos(run: ChaosRun): Promise<number> {
   const result = await comeToRest(run, { fleet, load });
   const seconds = (): number => (performance.now() - startedMs) / 1000;
   return judgeChaos(run, { fleet, client, result, counts, losses: blows.losses(), seconds });
-}
-
-/** Asks both API processes in turn: where one is away, the client's next try reaches the other. */
-function openClient({ apiUrls, token }: ChaosFleet): Client {
-  let turn = 0;
-  const fetchInTurn: typeof fetch = (input, init) => {
-    const url = new URL(input instanceof Request ? input.url : input);
-    turn += 1;
-    url.host = new URL(apiUrls[turn % apiUrls.length] ?? url).host;
-    return fetch(url, init);
-  };
-  return createClient({ url: apiUrls[0] ?? '', token, fetch: fetchInTurn });
 }
 
 async function loadTasks({ config }: ChaosFleet): Promise<Task[]> {

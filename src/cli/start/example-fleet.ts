@@ -41,6 +41,9 @@ export const TROUBLES = [
   },
 ] as const;
 
+/** The pools of the example, in the order of its pools file: what a task file may name. */
+export const EXAMPLE_POOLS = ['aws-detonation', 'azure-ci'] as const;
+
 /** Writes the troubles for the emulators to read; answers the file. */
 export async function writeTroubles(dir: string): Promise<string> {
   const file = join(dir, 'troubles.json');
@@ -94,10 +97,11 @@ function examplePools({ ec2, arm, guestPort }: EmulatedClouds): object[] {
     idleTimeout: '3s',
     probe: { kind: 'tcp', port: guestPort, interval: '0.2s' },
   };
+  const [aws, azure] = EXAMPLE_POOLS;
   const [zone = '', subnetId = ''] = Object.entries(ec2.subnets)[0] ?? [];
   return [
     {
-      ...{ name: 'aws-detonation', platform: 'windows', ...shared, recycle: 'delete', halt: 'power-off' },
+      ...{ name: aws, platform: 'windows', ...shared, recycle: 'delete', halt: 'power-off' },
       placements: [
         {
           ...{ name: zone, provider: 'aws-ec2', region: ec2.region, subnetId, address: 'private' },
@@ -107,7 +111,7 @@ function examplePools({ ec2, arm, guestPort }: EmulatedClouds): object[] {
       ],
     },
     {
-      ...{ name: 'azure-ci', platform: 'linux', ...shared, recycle: 'reset', halt: 'none' },
+      ...{ name: azure, platform: 'linux', ...shared, recycle: 'reset', halt: 'none' },
       placements: [
         {
           ...{ name: arm.location, provider: 'azure-scale-set', location: arm.location },

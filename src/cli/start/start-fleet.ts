@@ -13,7 +13,7 @@ import { createLog } from '../log.ts';
 import { loadServing, untilAskedToStop } from '../serving.ts';
 import { readTasks } from '../tasks/read-tasks.ts';
 import type { Task } from '../tasks/task.ts';
-import { writeExample, writeTroubles } from './example-fleet.ts';
+import { EXAMPLE_POOLS, writeExample, writeTroubles } from './example-fleet.ts';
 import { playBurst } from './play-burst.ts';
 import { checkReportPlace } from './report.ts';
 import type { StartRun } from './start-options.ts';
@@ -57,52 +57,65 @@ interface Life {
 }
 
 async function bringUp(run: StartRun, life: Life): Promise<number> {
-  const { options } = run;
-  if (options.reportFile !== undefined) await checkReportPlace(options.reportFile);
-  const on = await open(run, life);
+  const on = await open(await checkInput(run), life);
   const servers = await openServers(on);
   const emulators = on.isExample ? await openEmulators(on) : undefined;
   const { env, token } = await makeEnvironment(on, servers, emulators);
   const config = { ...(await loadServing({ env, cwd: run.cwd })), ...servers };
   await prepareDatabase(config, new Date());
-  const burst =
-    emulators === undefined || !options.burst
-      ? undefined
-      : { emulators, tasks: await loadTasks(config, run) };
   const url = await serve(on, config);
   const workers = await openWorkers(on, env);
+  const { tasks, dir } = on;
   const code =
-    burst === undefined
+    emulators === undefined || tasks === undefined
       ? 0
-      : await playBurst({ run, config, url, token, workers, ...burst, dir: on.dir, signal: life.signal });
-  if (options.once) return code;
+      : await playBurst({ run, config, url, token, workers, emulators, tasks, dir, signal: life.signal });
+  if (run.options.once) return code;
   run.say('serving; stop it with Ctrl-C');
   await life.asked;
   return code;
 }
 
-async function open(run: StartRun, life: Life): Promise<Opening> {
+interface Input {
+  run: StartRun;
+  given: Config;
+  /** No pools are configured: emulated clouds, whose machines end with this run, and so does its data. */
+  isExample: boolean;
+  /** The burst's; none is played where this is undefined. */
+  tasks: readonly Task[] | undefined;
+}
+
+/** Everything that whoever started it may have got wrong, before anything is started or written. */
+async function checkInput(run: StartRun): Promise<Input> {
+  const { options } = run;
+  if (options.reportFile !== undefined) await checkReportPlace(options.reportFile);
   const given = await loadServing(run);
   const isExample = given.pools === undefined;
-  if (!isExample && run.options.once) {
+  if (!isExample && options.once) {
     throw new SetupError(`--once plays the example: start it without ${given.poolsFile ?? 'a pools file'}`);
   }
+  const tasks = isExample && options.burst ? await loadTasks(options.tasksFile) : undefined;
+  return { run, given, isExample, tasks };
+}
+
+async function loadTasks(file: string): Promise<Task[]> {
+  return Array.fromAsync(readTasks(file, { pools: EXAMPLE_POOLS }));
+}
+
+async function open(input: Input, life: Life): Promise<Opening> {
+  const { run, given } = input;
   const places = await findPlaces({ checkout: run.cwd, uid: process.getuid?.() ?? 0, ...given.places });
   const searchPath = given.places.searchPath ?? DEFAULT_SEARCH_PATH;
   const folder = await openRunFolder(places, { persistent: false });
   life.undo.push(() => folder.close());
-  return { run, life, given, places, searchPath, dir: folder.dir, isExample };
+  return { ...input, life, places, searchPath, dir: folder.dir };
 }
 
-interface Opening {
-  run: StartRun;
+interface Opening extends Input {
   life: Life;
-  given: Config;
   places: Places;
   searchPath: string;
   dir: string;
-  /** No pools are configured: emulated clouds, whose machines end with this run, and so does its data. */
-  isExample: boolean;
 }
 
 /** What is known of machines in real clouds is kept from run to run. */
@@ -158,13 +171,6 @@ async function writeToken(file: string, env: Environment): Promise<string> {
   await mkdir(dirname(file), { recursive: true });
   await writeFile(file, `${token}\n`, { mode: 0o600 });
   return token;
-}
-
-async function loadTasks(config: Config, { options }: StartRun): Promise<Task[]> {
-  const pools = (config.pools ?? []).map((pool) => pool.name);
-  const tasks: Task[] = [];
-  for await (const task of readTasks(options.tasksFile, { pools })) tasks.push(task);
-  return tasks;
 }
 
 async function serve({ run, life, places }: Opening, config: ComposeConfig): Promise<string> {

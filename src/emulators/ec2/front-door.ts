@@ -26,6 +26,8 @@ export function createFrontDoor(deps: FrontDoorDeps): FrontDoor {
       () => request.socket.destroy(),
     );
   });
+  // Clients keep connections open between calls; the server must not be the first to drop them.
+  server.keepAliveTimeout = 60_000;
   return {
     listen: (port) =>
       new Promise((resolve, reject) => {
