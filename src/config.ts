@@ -9,7 +9,8 @@ import { parseRedisAddress } from './config/redis-address.ts';
 import { createCheck } from './config/schema-check.ts';
 import { type ClientSettings, type Config, toClient, toConfig } from './config/settings.ts';
 import { clientSchema, type RawSettings, settingsSchema } from './config/settings-schema.ts';
-import { type Environment, overlay, pathKey, unknownVariables, variablesOf } from './config/variables.ts';
+import type { Environment } from './config/environment.ts';
+import { overlay, pathKey, unknownVariables, variablesOf } from './config/variables.ts';
 import { readYaml, type YamlSource } from './config/yaml-source.ts';
 
 export { describeConfig } from './config/describe-config.ts';
@@ -17,7 +18,7 @@ export { ConfigError, PoolsFileError, type Problem, sayProblem } from './config/
 export type { ProviderRules } from './config/provider-rules.ts';
 export { parseRedisAddress } from './config/redis-address.ts';
 export type { ClientSettings, Config } from './config/settings.ts';
-export type { Environment } from './config/variables.ts';
+export { type Environment, readEnvironment } from './config/environment.ts';
 
 export interface ConfigSources {
   env: Environment;
@@ -31,11 +32,6 @@ export interface ConfigSources {
 
 /** Names the configuration file. */
 const FILE_VARIABLE = 'DROVER_CONFIG';
-
-/** The variables this program was started with: the only place that reads them. */
-export function readEnvironment(): Environment {
-  return { ...process.env };
-}
 
 /**
  * Reads variables, drover.yaml and pools.yaml into one frozen configuration; variables win over the file, the file

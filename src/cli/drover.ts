@@ -1,13 +1,12 @@
 import { Command, CommanderError } from 'commander';
 import { ClientError } from '../client/client-error.ts';
-import { readEnvironment } from '../config.ts';
-import { EvictionError } from '../main.ts';
+import { readEnvironment } from '../config/environment.ts';
 import { addBrakeCommands } from './brake-commands.ts';
 import { UsageError, type CliContext } from './cli-context.ts';
 import { EXIT } from './exit-codes.ts';
 import { addFleetCommands } from './fleet-commands.ts';
 import { addLeaseCommands } from './lease-commands.ts';
-import { addServing } from './serving.ts';
+import { addServing } from './serving-commands.ts';
 
 /** Runs a command line; resolves to the exit code. `argv` is the process's own, program and script first. */
 export function main(argv: readonly string[], env: CliContext['env']): Promise<number> {
@@ -60,7 +59,7 @@ function createProgram(context: CliContext): Command {
 function tell(context: CliContext, error: unknown): number {
   // Commander has told it already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  if (error instanceof UsageError || error instanceof EvictionError) {
+  if (error instanceof UsageError) {
     context.err(`drover: ${error.message}`);
     return EXIT.usage;
   }

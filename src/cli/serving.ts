@@ -1,42 +1,45 @@
-import type { Command } from 'commander';
-import { loadConfig, type Config, type Environment } from '../config.ts';
+import { ConfigError, loadConfig, type Config, type Environment } from '../config.ts';
 import { watchParent } from '../embedded/parent-watch.ts';
 import {
   composeServe,
   composeWork,
+  EvictionError,
   PROVIDERS,
   prepareDatabase,
   VERSION,
   type ComposeConfig,
   type Running,
 } from '../main.ts';
-import type { CliContext } from './cli-context.ts';
+import { UsageError, type CliContext } from './cli-context.ts';
 import { createLog } from './log.ts';
 
-/** Adds the processes of a fleet of one's own: any number of each may run, and any may die. */
-export function addServing(program: Command, context: CliContext): void {
-  const boundTo = '--with-parent';
-  const boundHelp = 'end when the process that started this one is gone';
-  program
-    .command('serve')
-    .description('answer the API and show the pages; the pools file is applied first')
-    .option(boundTo, boundHelp)
-    .action((options: { withParent?: boolean }) => run(context, options, startServe));
-  program
-    .command('work')
-    .description('work the queues: provision, stop, release, delete, and all that keeps them right')
-    .option(boundTo, boundHelp)
-    .action((options: { withParent?: boolean }) => run(context, options, startWork));
+export interface ServingOptions {
+  /** End when the process that started this one is gone. */
+  withParent?: boolean;
 }
+
+/** `drover serve`, until it is asked to stop. Throws a UsageError for what whoever started it can put right. */
+export const runServe = (context: CliContext, options: ServingOptions) => run(context, options, startServe);
+
+/** `drover work`, likewise. */
+export const runWork = (context: CliContext, options: ServingOptions) => run(context, options, startWork);
 
 type Start = (context: CliContext, config: ComposeConfig) => Promise<Running>;
 
-async function run(context: CliContext, options: { withParent?: boolean }, start: Start): Promise<void> {
-  const config = withServers(await loadServing(context));
-  for (const warning of config.warnings) context.err(`drover: ${warning}`);
-  const running = await start(context, config);
+async function run(context: CliContext, options: ServingOptions, start: Start): Promise<void> {
+  const running = await begin(context, start).catch((error: unknown) => {
+    throw error instanceof ConfigError || error instanceof EvictionError
+      ? new UsageError(error.message, { cause: error })
+      : error;
+  });
   await untilAskedToStop(options.withParent === true);
   await running.stop();
+}
+
+async function begin(context: CliContext, start: Start): Promise<Running> {
+  const config = withServers(await loadServing(context));
+  for (const warning of config.warnings) context.err(`drover: ${warning}`);
+  return start(context, config);
 }
 
 export async function loadServing(context: Pick<CliContext, 'env' | 'cwd'>): Promise<Config> {
@@ -51,7 +54,7 @@ function environmentOf(context: Pick<CliContext, 'env'>): Environment {
 function withServers(config: Config): ComposeConfig {
   const { databaseUrl, redisUrl } = config;
   if (databaseUrl === undefined || redisUrl === undefined) {
-    throw new Error('DATABASE_URL and REDIS_URL must both be set; npm start brings servers of its own');
+    throw new UsageError('DATABASE_URL and REDIS_URL must both be set; npm start brings servers of its own');
   }
   return { ...config, databaseUrl, redisUrl };
 }

@@ -1,9 +1,7 @@
+import type { Environment } from './environment.ts';
 import { nearest } from './did-you-mean.ts';
 import { fieldOf, isRecord } from './json.ts';
 import type { Path } from './schema-check.ts';
-
-/** The variables a program was started with. */
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** A setting that a variable sets. */
 export interface Variable {

@@ -9,6 +9,7 @@ import { stop } from '../workers/stop.ts';
 import { createApi } from './actors/api.ts';
 import { strike, type Targets } from './actors/blows.ts';
 import { startClient } from './actors/client.ts';
+import { startOperator } from './actors/operator.ts';
 import { startWorkerProcess } from './actors/worker-process.ts';
 import { createFarSide } from './cloud/far-side.ts';
 import { closingEntries, unrest } from './end-of-run.ts';
@@ -238,10 +239,11 @@ function planBlows(targets: Targets, faults: Faults): void {
 }
 
 /** From here on nothing goes wrong any more. */
-function becalm({ world, workers }: Targets): void {
+function becalm({ world, api, workers }: Targets): void {
   world.scheduler.note('*** quiet');
   world.isChaos = false;
   for (const process of workers()) world.scheduler.resume(process);
+  startOperator(world, api);
 }
 
 async function runUntil(

@@ -56,4 +56,4 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
 /** Parts that name no package at all, node's own included. */
 export const WITHOUT_PACKAGES: readonly string[] = ['fleet'];
 
-export const READS_ENVIRONMENT = 'src/config.ts';
+export const READS_ENVIRONMENT = 'src/config/environment.ts';

@@ -1,8 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { findViolations, type SourceFile } from './find-violations.ts';
+import { readModule } from './read-module.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -22,6 +23,31 @@ test('every file of src keeps to the arrows', async () => {
   expect(files.length).toBeGreaterThan(20);
   expect(findViolations(files)).toEqual([]);
 });
+
+test('the command line loads what a client needs, and a fleet only where one is to be served', async () => {
+  const loaded = await readLoaded('src/cli/drover.ts');
+  expect(loaded.files).toContain('src/client/client.ts');
+  expect(loaded.files.filter((path) => !/^src\/(cli|client)\//.test(path))).toEqual([
+    'src/config/environment.ts',
+  ]);
+  expect(loaded.packages.filter((name) => !name.startsWith('node:'))).toEqual(['commander']);
+});
+
+/** What is loaded before anything of this module runs. */
+async function readLoaded(entry: string): Promise<{ files: string[]; packages: string[] }> {
+  const files = new Set([entry]);
+  const packages = new Set<string>();
+  // What is added on the way is visited, too.
+  for (const path of files) {
+    const { imports } = readModule(path, await readFile(join(root, path), 'utf8'));
+    for (const { from, kind } of imports) {
+      if (kind !== 'value' || from === undefined) continue;
+      if (from.startsWith('.')) files.add(join(dirname(path), from));
+      else packages.add(from);
+    }
+  }
+  return { files: [...files], packages: [...packages] };
+}
 
 test.each([
   ['src/fleet/lifecycle.ts', "import { createHash } from 'node:crypto';"],
@@ -64,6 +90,7 @@ test.each([
   ['src/workers/stop.ts', "const name = 'pg'; await import(name);"],
   ['src/misc/all.ts', 'export const everything = 1;'],
   ['src/workers/stop.ts', "process.env['PATH'];"],
+  ['src/config.ts', "process.env['PATH'];"],
   ['src/workers/stop.ts', "process['env'];"],
   ['src/workers/stop.ts', 'globalThis.process.env;'],
   ['src/workers/stop.ts', 'const { env } = process; env;'],
@@ -75,7 +102,8 @@ test.each([
 
 test.each([
   ['src/fleet/scaling.ts', "import { NEXT } from './lifecycle.ts';"],
-  ['src/config.ts', "import { parsePools } from './config/pools.ts'; process.env['PATH'];"],
+  ['src/config/environment.ts', "process.env['PATH'];"],
+  ['src/config.ts', "import { parsePools } from './config/pools.ts';"],
   [
     'src/workers/worker-host.ts',
     "import { Worker } from 'bullmq'; import { createHash } from 'node:crypto';",

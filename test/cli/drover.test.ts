@@ -225,6 +225,18 @@ test('a wrong command line or setting is told with the exit code 2', async () =>
   }
 });
 
+test.each(['serve', 'work'])(
+  'what drover %s cannot be run with is told with the exit code 2',
+  async (command) => {
+    const wrong = await droverIn({ env: { DROVER_HTTP_PORT: 'http' } }, [command]);
+    expect(wrong.code).toBe(2);
+    expect(wrong.err).toContain('DROVER_HTTP_PORT: http.port must be a whole number');
+    const alone = await droverIn({}, [command]);
+    expect(alone).toMatchObject({ code: 2, out: '' });
+    expect(alone.err).toContain('DATABASE_URL and REDIS_URL must both be set');
+  },
+);
+
 test('an invalid token is told with the exit code 77', async () => {
   const stranger = await droverIn({ env: { DROVER_URL: fleet.url, DROVER_TOKEN: 'x' } }, ['pools']);
   expect(stranger.code).toBe(77);

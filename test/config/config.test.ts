@@ -7,13 +7,14 @@ import {
   ConfigError,
   describeConfig,
   loadClientSettings,
+  type Environment,
   loadConfig,
   type Problem,
   readEnvironment,
   sayProblem,
 } from '../../src/config.ts';
 import { settingsSchema } from '../../src/config/settings-schema.ts';
-import { type Environment, variablesOf } from '../../src/config/variables.ts';
+import { variablesOf } from '../../src/config/variables.ts';
 import type { WorkSettings } from '../../src/fleet/ports.ts';
 import { SOME_PROVIDERS } from './some-providers.ts';
 

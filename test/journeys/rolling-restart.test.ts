@@ -18,7 +18,7 @@ afterEach(async () => {
 });
 
 /** Leases under way at a time, on clouds in which a boot takes more than half a second. */
-const GOING = 24;
+const GOING = 12;
 const SPEED = 50;
 const COMPLETED_BEFORE = 10;
 
