@@ -42,6 +42,16 @@ export default defineConfig({
           globalSetup: ['test/support/served-run.ts'],
         },
       },
+      {
+        extends: true,
+        test: {
+          // Too long for every run: `npm run prove` has them.
+          name: 'long',
+          include: ['test/**/*.long.ts'],
+          setupFiles: ['test/support/leak-watch.ts'],
+          globalSetup: ['test/support/served-run.ts'],
+        },
+      },
     ],
   },
 });

@@ -40,10 +40,6 @@ export const SQL_MUTANTS: readonly SqlMutant[] = [
     ...{ ...fence('match without the intent'), breaks: ['I3'], from: 9 },
   },
   {
-    name: 'a takeover of a call in doubt that does not retire its machines',
-    ...{ ...fence('takeover without a retire'), breaks: ['I1'], from: 81 },
-  },
-  {
     name: 'a look that is recorded under whatever token its batch has',
     ...{ ...fence("look without the batch's token"), breaks: ['I9'], from: 3 },
   },

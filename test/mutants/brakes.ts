@@ -33,7 +33,13 @@ const SWEEPS: readonly Mutant[] = [
     name: 'listing that has shrunk unnoticed',
     rule: '5, 0011',
     takesOut: 'what the last sweep was shown may be missing, however much it is',
-    without: [{ file: BRAKES, find: '[condemns + ends, vanished]', replace: '[condemns + ends]' }],
+    without: [
+      {
+        file: BRAKES,
+        find: '[condemns + leftOvers + ends, vanished]',
+        replace: '[condemns + leftOvers + ends]',
+      },
+    ],
     killer: contract(
       'a sweep whose listing has shrunk by too much halts at once, and ends nothing later either',
     ),
@@ -43,7 +49,11 @@ const SWEEPS: readonly Mutant[] = [
     rule: '5, 0011',
     takesOut: 'a sweep acts whatever the brakes say',
     without: [
-      { file: 'src/storage/sweep.ts', find: `if (verdict !== 'go') return`, replace: 'if (false) return' },
+      {
+        file: 'src/storage/sweep.ts',
+        find: `if (verdict !== 'go') {`,
+        replace: 'if (verdict === undefined) {',
+      },
     ],
     killer: contract(
       'a sweep that would condemn too many strays condemns none, however often it is repeated',
@@ -91,7 +101,11 @@ const SWEEPS: readonly Mutant[] = [
     rule: '5, 0011',
     takesOut: 'each sweep may end as many as were confirmed',
     without: [
-      { file: BRAKES, find: 'confirmed.count - counts.condemns - counts.ends', replace: 'confirmed.count' },
+      {
+        file: BRAKES,
+        find: 'confirmed.count - counts.condemns - counts.leftOvers - counts.ends',
+        replace: 'confirmed.count',
+      },
     ],
     killer: ofJudge('lets sweeps end as many as were confirmed, and no more'),
   },
@@ -101,6 +115,57 @@ const SWEEPS: readonly Mutant[] = [
     takesOut: "an operator's word outlasts its hour",
     without: [{ file: BRAKES, find: 'found.now <= confirmed.until && ', replace: '' }],
     killer: ofJudge('halts again after an hour'),
+  },
+];
+
+const LEFT_OVERS = 'src/storage/left-overs.ts';
+
+const LEFT_BEHIND: readonly Mutant[] = [
+  {
+    name: 'left-over that is condemned at first sight',
+    rule: '5, 0015',
+    takesOut: 'a disk that one listing shows without its instance is deleted',
+    without: [
+      {
+        file: LEFT_OVERS,
+        find: 'and condemned_at is null and sighted_at <= $3`',
+        replace: 'and condemned_at is null and $3::timestamptz is not null`',
+      },
+    ],
+    killer: contract('a left-over is condemned at its second sighting, a grace period later, and answered'),
+  },
+  {
+    name: 'left-overs that no brake counts',
+    rule: '5, 0015',
+    takesOut: 'a sweep may delete however many disks it finds without an instance',
+    without: [
+      {
+        file: BRAKES,
+        find: '[condemns + leftOvers + ends, vanished]',
+        replace: '[condemns + ends, vanished]',
+      },
+    ],
+    killer: contract('too many of them halt the sweep, which then answers none, until an operator confirms'),
+  },
+  {
+    name: 'left-over that is deleted under a freeze',
+    rule: '5, 0013, 0015',
+    takesOut: 'what no instance has is deleted although deletions are frozen',
+    without: [
+      {
+        file: LEFT_OVERS,
+        find: `where verb = 'delete' and frozen_at is null for share`,
+        replace: `where verb = 'delete' for share`,
+      },
+    ],
+    killer: contract('a freeze > of deletions answers no left-over to be deleted, until it is over'),
+  },
+  {
+    name: 'left-over that is asked for without a pause',
+    rule: '0015',
+    takesOut: 'a disk that cannot be deleted is asked for at each sweep',
+    without: [{ file: LEFT_OVERS, find: ' and (next_at is null or next_at <= $3)', replace: '' }],
+    killer: contract('while it is listed it is answered again, after pauses that double up to an hour'),
   },
 ];
 
@@ -248,4 +313,10 @@ const RETRIES: readonly Mutant[] = [
 ];
 
 /** What keeps the fleet from doing too much of what it may, and users from leaving machines behind. */
-export const BRAKE_GUARDS: readonly Mutant[] = [...SWEEPS, ...FREEZES, ...MACHINE_HOURS, ...RETRIES];
+export const BRAKE_GUARDS: readonly Mutant[] = [
+  ...SWEEPS,
+  ...LEFT_BEHIND,
+  ...FREEZES,
+  ...MACHINE_HOURS,
+  ...RETRIES,
+];
