@@ -26,14 +26,16 @@ const COMMANDS = {
       words: ['src/cli/explore.ts', '--store', 'postgres', '--seeds', '300', '--from', freshSeed()],
     },
     { name: 'chaos', words: ['src/cli/chaos.ts', '--minutes', '10', '--seed', freshSeed()] },
-    { ...tool('vitest', ['run', 'test/mutants', ...EXPLORED_MUTANTS]), name: 'mutants' },
+    {
+      ...tool('vitest', ['run', '--project', 'served', 'test/mutants', 'test/explore/mutants.test.ts']),
+      name: 'mutants',
+    },
+    { ...tool('vitest', ['run', '--project', 'long']), name: 'long tests' },
     { name: 'spec', words: ['src/cli/spec.ts'] },
   ],
   // A person's own files are named relative to where they stand.
   drover: (args) => [{ name: 'drover', words: [droverPath, ...args], cwd: process.cwd() }],
 };
-
-const EXPLORED_MUTANTS = ['test/explore/mutants.test.ts', 'test/explore/sql-mutants.long.ts'];
 
 /**
  * @param {string | undefined} command

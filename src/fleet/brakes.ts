@@ -28,7 +28,7 @@ export interface Confirmation {
 
 /** What the store keeps of a placement's sweeps. */
 export interface SweepRecord {
-  /** When the listing of the last sweep began. */
+  /** When the listing of the last sweep began; of one that only reported, when it did. */
   listedAt: Date;
   /** Null unless the last sweep halted. */
   halt: Halt | null;
@@ -69,6 +69,7 @@ const CONFIRMED_MS = 3_600_000;
 export function judgeSweep(found: SweepFinding): SweepJudgement {
   const { last, counts } = found;
   if (last === undefined || isStale(last, found)) return report(found);
+  if (found.listedAt < last.listedAt) return overtaken(last);
   const record = { listedAt: later(last.listedAt, found.listedAt), halt: null, confirmed: null };
   const event = last.halt === null ? null : 'sweep-resumed';
   if (!isTooMuch(counts)) return { verdict: 'go', why: 'within the bounds', record, event };
@@ -105,14 +106,22 @@ function isTooMuch({ machines, condemns, leftOvers, ends, vanished }: SweepCount
   return [condemns + leftOvers + ends, vanished].some((count) => count > FEW && count > SHARE * machines);
 }
 
-/** A halt outlasts it: whoever looks for one finds it until a sweep has judged anew. */
-function report({ last, listedAt }: SweepFinding): SweepJudgement {
+/**
+ * A halt outlasts it: whoever looks for one finds it until a sweep has judged anew. A listing that began before it was
+ * told overtakes nothing: two processes may sweep at once, and the second would act on what the first has only reported.
+ */
+function report({ last, now }: SweepFinding): SweepJudgement {
   const why =
     last === undefined
       ? 'the database knows of no sweep of this placement before'
       : `the last sweep that the database knows of was at ${last.listedAt.toISOString()}`;
-  const record = { listedAt, halt: last?.halt ?? null, confirmed: null };
+  const record = { listedAt: now, halt: last?.halt ?? null, confirmed: null };
   return { verdict: 'report', why, record, event: 'sweep-reported' };
+}
+
+/** A later listing has been judged already. */
+function overtaken(last: SweepRecord): SweepJudgement {
+  return { verdict: 'report', why: 'a later listing was looked at before', record: last, event: null };
 }
 
 function halt({ counts, now }: SweepFinding, last: SweepRecord): SweepJudgement {

@@ -50,7 +50,8 @@ it('a seed is explored with the faults of some places only', async () => {
     const file = join(folder, `report-${reports.length}.json`);
     expect(await main(['--seeds', '1', '--from', '7', '--report', file, ...faults])).toBe(0);
     const report = JSON.parse(await readFile(file, 'utf8')) as { faults: Record<string, number> };
-    const { cancelled = 0, clientGone = 0, ...rest } = report.faults;
+    // People go on as they are, and a cloud's listings lag by themselves.
+    const { cancelled = 0, clientGone = 0, laggingListing: _, ...rest } = report.faults;
     expect(cancelled + clientGone).toBeLessThanOrEqual(20);
     reports.push(Object.values(rest).reduce((sum, count) => sum + count, 0));
   }

@@ -1,16 +1,9 @@
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { replaceAll, replaceOnce } from './copied-checkout.ts';
-import { MUTANTS } from './mutants.ts';
-import { createMutantRunner, type MutantRunner } from './run-mutants.ts';
+import { killEach } from './kill-each.ts';
+import { FENCES, MUTANTS } from './mutants.ts';
 
-const WHOLE_RUN_MS = 900_000;
-
-let runner: MutantRunner;
-beforeAll(async () => {
-  const { databaseUrl, redisUrl } = inject('servedRun');
-  runner = await createMutantRunner({ mutants: MUTANTS, databaseUrl, redisUrl, lanes: 2 });
-}, WHOLE_RUN_MS);
-afterAll(() => runner.close());
+killEach(FENCES);
 
 test('every mutant has a name of its own', () => {
   const names = MUTANTS.map((mutant) => mutant.name);
@@ -31,14 +24,4 @@ test('a mutant that is older than its source fails loudly', () => {
   expect(replaceOnce('only one here', piece)).toBe('only two here');
   expect(() => replaceOnce('two and three', piece)).toThrow('src/any.ts has 0 times, not once');
   expect(() => replaceOnce('one and one', piece)).toThrow('src/any.ts has 2 times, not once');
-});
-
-describe.concurrent('without the fence its killer fails', { timeout: WHOLE_RUN_MS }, () => {
-  test('and passes with it', async ({ expect }) => {
-    expect(await runner.runKillers()).toEqual([]);
-  });
-
-  test.for(MUTANTS)('$name: $takesOut', async (mutant, { expect }) => {
-    expect(await runner.run(mutant)).toBe('killed');
-  });
 });

@@ -56,6 +56,22 @@ function firstSweepContract(given: Given): void {
     expect(await on.swept(gone, GRACE)).toMatchObject({ verdict: 'go', lost: [machine] });
   });
 
+  it('a listing that was made before another one was looked at ends nothing, either', async () => {
+    const on = given();
+    const [machine = ''] = await on.ready();
+    const { instance } = await on.seen(machine);
+    const gone = [listed(instance ?? '', { state: 'gone' })];
+    on.pass(1);
+    const early = on.now();
+    on.pass(1000);
+    expect(await on.swept(gone, GRACE)).toMatchObject({ verdict: 'report' });
+    expect(await on.swept(gone, { ...GRACE, listedAt: early })).toMatchObject({
+      verdict: 'report',
+      lost: [],
+    });
+    expect(await on.swept(gone, GRACE)).toMatchObject({ verdict: 'go', lost: [machine] });
+  });
+
   it('so does the first one after a long while without any, as after an old database was restored', async () => {
     const on = given();
     await on.apply();
