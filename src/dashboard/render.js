@@ -51,9 +51,9 @@ export function renderPools(pools) {
     return make('article', { className: 'panel' }, [
       make('h3', {}, [pool.name, make('small', {}, [pool.draining ? `${facts} · draining` : facts])]),
       make('small', {}, [
-        `${total} of at most ${pool.max}, ${pool.minIdle} kept ready, ${pool.leases.pending} waiting`,
+        `${total} of at most ${pool.max}, ${pool.minIdle} kept ready, ${pool.leases.pending} waiting, `,
+        `${Math.round(pool.machineHours.today)} ${hoursLabel(pool.machineHours)}`,
       ]),
-      make('small', {}, [`${Math.round(pool.machineHours.today)} ${hoursLabel(pool.machineHours)}`]),
       ...pool.haltedSweeps.map(({ placement, why }) =>
         make('p', {}, [`The sweep of ${placement} has halted: it ${why}.`]),
       ),
